@@ -1,0 +1,69 @@
+# `make demo` and `make test` do everything on a machine that has only Python, pip and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := build/demo
+
+.PHONY: help demo test test-all check format bench results build clean
+
+help:
+	@echo "make demo      ingest the demo corpus and ask it three questions"
+	@echo "make test      run the tests (under two minutes)"
+	@echo "make test-all  run the slow tests as well"
+	@echo "make check     lint, types and the import law"
+	@echo "make bench     measure; make results writes docs/results.md from the measurements"
+	@echo "make build     build the wheel and try it away from the checkout"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[server]"
+	touch $@
+
+demo: $(READY)
+	@rm -rf $(DEMO) && mkdir -p $(DEMO) && cp -R demo/documents $(DEMO)/
+	@cd $(DEMO) && ../../$(BIN)/ragwright ingest documents
+	@set -e; cd $(DEMO); while read -r question; do \
+	  printf '\n> ragwright ask "%s"\n\n' "$$question"; \
+	  ../../$(BIN)/ragwright ask "$$question"; \
+	done < ../../demo/three_questions.txt
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow and not service and not gpu"
+
+test-all: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/.bench: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group bench
+	touch $@
+
+bench: $(VENV)/.bench
+	$(BIN)/python bench/encode.py
+	$(BIN)/python bench/retrieval.py
+	$(BIN)/python bench/ingest.py
+	$(BIN)/python bench/query.py
+	$(BIN)/python bench/results.py
+
+results: $(VENV)/.bench
+	$(BIN)/python bench/results.py
+
+build: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	sh tests/wheel.sh
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
