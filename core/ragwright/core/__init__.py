@@ -1,0 +1,1 @@
+"""Values, protocols, configuration, errors and domain profiles; imports nothing else of ours."""

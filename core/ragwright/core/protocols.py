@@ -1,0 +1,182 @@
+"""What one stage needs of another, said without naming it. Only `app` knows both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragwright.core.types import (
+    Answer,
+    Chunk,
+    Document,
+    Encoding,
+    Hit,
+    IndexEntry,
+    Passage,
+    Vectors,
+)
+
+
+class Tokenizer(Protocol):
+    """The encoder's tokenizer, as far as chunking needs it."""
+
+    max_tokens: int
+    """Longest input of the encoder in tokens, its special tokens included."""
+
+    special_tokens: int
+    """How many of these the encoder adds to every input."""
+
+    def starts(self, text: str) -> NDArray[np.int64]:
+        """Where each token of a text begins.
+
+        Returns:
+            Character offsets in ascending order, one per token, special tokens left out. The tokens that
+            begin inside a range count that range: exact where the range starts and ends at white space.
+        """
+        ...
+
+
+class Encoder(Protocol):
+    """Text to vectors."""
+
+    fingerprint: str
+    """Names the weights, the pooling and the prompts: vectors of equal fingerprints may be compared."""
+
+    dimension: int
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode questions, in input order.
+
+        Returns:
+            float32, shape (len(texts), dimension), rows of unit L2 norm.
+        """
+        ...
+
+    def encode_passages(self, passages: Sequence[Passage]) -> list[Encoding]:
+        """Encode passages and their sentences in one forward pass, in input order.
+
+        Raises:
+            InputError: A passage is longer than the model's limit; nothing is ever cut off silently.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A chunk id and the score one stage gave it."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A chunk as the index holds it, with the document's facts that are needed to show it."""
+
+    chunk: Chunk
+    source: str
+    title: str
+    metadata: Mapping[str, str]
+    sentence_vectors: Vectors  # (number of sentences, dim)
+
+
+class ChunkIndex(Protocol):
+    """Where chunks and their vectors are kept and found. Two implementations: embedded and server."""
+
+    def upsert(self, entries: Sequence[IndexEntry]) -> None:
+        """Write entries; on return they survive the death of the process."""
+        ...
+
+    def delete(self, chunk_ids: Sequence[str]) -> None:
+        """Remove chunks; unknown ids are ignored."""
+        ...
+
+    def search(
+        self,
+        dense: NDArray[np.float32] | None,
+        terms: Mapping[int, float] | None,
+        *,
+        limit: int,
+        filters: Mapping[str, str],
+    ) -> tuple[list[Scored], list[Scored]]:
+        """Find the nearest chunks by vector and by words, in one call.
+
+        Args:
+            dense: Query vector, shape (dim,); None leaves the dense half out.
+            terms: Weight of each query term, by term id; None leaves the lexical half out.
+            limit: At most this many of each half.
+            filters: Field and value that every result must have.
+
+        Returns:
+            Dense results (cosine) and lexical results (BM25), each best first.
+        """
+        ...
+
+    def fetch(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
+        """The chunks of these ids with their sentence vectors; unknown ids are left out."""
+        ...
+
+    def encodings(self, chunk_ids: Sequence[str]) -> dict[str, Encoding]:
+        """The stored vectors of these ids; unknown ids are left out."""
+        ...
+
+    def rarities(self, terms: Iterable[int]) -> dict[int, float]:
+        """Inverse document frequency of terms in the whole index, by term id; largest for unseen ones."""
+        ...
+
+    def scan(self, batch: int = 256) -> Iterator[list[StoredChunk]]:
+        """Every stored chunk, in batches."""
+        ...
+
+    def count(self) -> int:
+        """How many chunks are stored."""
+        ...
+
+    def optimize(self) -> None:
+        """Merge segments and build what makes search fast; called once after an ingest."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release the index."""
+        ...
+
+
+class DocumentStore(Protocol):
+    """Where canonical texts are kept."""
+
+    def document(self, document_id: str) -> Document | None:
+        """The document as it was last committed, or None."""
+        ...
+
+
+class Retriever(Protocol):
+    """Finds chunks and the evidence in them."""
+
+    def search(
+        self, query: str, *, limit: int | None = None, filters: Mapping[str, str] | None = None
+    ) -> list[Hit]:
+        """Hits for a query, best first."""
+        ...
+
+
+class Generator(Protocol):
+    """Writes an answer from hits."""
+
+    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
+        """An answer whose citations are checked, or a refusal."""
+        ...
+
+
+class Chunker(Protocol):
+    """A pure function from a document to its chunks."""
+
+    fingerprint: str
+    """Names the strategy and every setting: documents cut by another one are cut again."""
+
+    def __call__(self, document: Document) -> list[Chunk]:
+        """Chunks in text order."""
+        ...
