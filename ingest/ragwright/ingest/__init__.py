@@ -1,0 +1,1 @@
+"""Files to documents to chunks to the index: incremental and crash-safe."""
