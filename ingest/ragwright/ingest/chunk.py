@@ -1,0 +1,244 @@
+"""Documents to chunks: exact offsets, a budget in tokens of the encoder, ids that stay the same."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+
+from ragwright.core.errors import ConfigError
+from ragwright.core.profile import Profile
+from ragwright.core.protocols import Chunker, Tokenizer
+from ragwright.core.types import Chunk, Document, Span
+from ragwright.ingest import context, windows
+from ragwright.ingest.outline import Outliner, Unit, heading_text
+from ragwright.ingest.packing import Budget
+from ragwright.ingest.recursive import recursive
+from ragwright.ingest.ruler import TokenRuler
+from ragwright.ingest.sentences import CODE_MARKS, ROW_MARKS, Range, SentenceSplitter, shorten, trim
+from ragwright.ingest.structure import StructurePacker
+
+MAX_SENTENCE = 600  # characters
+# Raised whenever equal settings begin to give other chunks.
+_VERSION = 1
+_PROBE = "The encoder's vocabulary, e.g. immunohistochemistry § 12 or naïve_snake_case(3.14), 東京."
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A document, ready to be cut."""
+
+    units: list[Unit]
+    sentences: list[list[Range]]  # of each unit
+    ruler: TokenRuler
+    budget: Budget
+
+
+Run = tuple[int, int]  # first unit, and one past the last, with no furniture between them
+Strategy = Callable[[_Cut, Sequence[Run]], list[Range]]
+PackRun = Callable[[Sequence[Range], TokenRuler, Budget], list[Range]]
+
+
+def _structure(cut: _Cut, runs: Sequence[Run]) -> list[Range]:
+    packer = StructurePacker(cut.units, cut.sentences, ruler=cut.ruler, budget=cut.budget)
+    return [chunk for run in runs for chunk in packer(*run)]
+
+
+def _flat(pack_run: PackRun) -> Strategy:
+    """A strategy that sees the sentences of each run and nothing else."""
+
+    def strategy(cut: _Cut, runs: Sequence[Run]) -> list[Range]:
+        return [
+            chunk
+            for first, last in runs
+            for chunk in pack_run(
+                [sentence for unit in cut.sentences[first:last] for sentence in unit], cut.ruler, cut.budget
+            )
+        ]
+
+    return strategy
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "structure": _structure,
+    "recursive": _flat(recursive),
+    "sentence": _flat(windows.sentences),
+    "fixed": _flat(windows.fixed),
+}
+
+
+def build_chunker(
+    profile: Profile,
+    tokenizer: Tokenizer,
+    *,
+    strategy: str | None = None,
+    tokens: int | None = None,
+    overlap: int | None = None,
+) -> Chunker:
+    """A chunker for a profile and an encoder.
+
+    Args:
+        profile: Patterns, abbreviations and default settings.
+        tokenizer: Of the encoder; what is counted are its tokens.
+        strategy: Instead of the profile's.
+        tokens: Longest text of a chunk, instead of the profile's.
+        overlap: How many tokens neighbours may share, instead of the profile's.
+
+    Raises:
+        ConfigError: An unknown strategy, or a chunk that the encoder could not read whole.
+    """
+    settings = {"strategy": strategy, "tokens": tokens, "overlap": overlap}
+    profile = replace(profile, **{key: value for key, value in settings.items() if value is not None})  # type: ignore[arg-type]
+    room = tokenizer.max_tokens - tokenizer.special_tokens
+    if profile.tokens > room:
+        raise ConfigError(
+            f"chunks of {profile.tokens} tokens do not fit the encoder, which reads {room} "
+            f"beside its special tokens; set tokens to at most {room}"
+        )
+    return _ProfileChunker(profile, tokenizer)
+
+
+class _ProfileChunker:
+    """Cuts documents by one profile; see `build_chunker`."""
+
+    def __init__(self, profile: Profile, tokenizer: Tokenizer) -> None:
+        self.fingerprint = _fingerprint(profile, tokenizer)
+        self._tokenizer = tokenizer
+        self._strategy = STRATEGIES[profile.strategy]
+        self._budget = Budget(profile.tokens, profile.overlap)
+        self._outline = Outliner(profile)
+        self._splitter = SentenceSplitter(
+            profile.language, profile.abbreviations, max_characters=MAX_SENTENCE
+        )
+        room = tokenizer.max_tokens - tokenizer.special_tokens - profile.tokens
+        self._context_limit = min(context.MAX_TOKENS, room)
+
+    def __call__(self, document: Document) -> list[Chunk]:
+        """Chunks in text order; every visible character that is not furniture stands in one."""
+        units = self._outline(document)
+        if not units:
+            return []
+        sentences = [self._unit_sentences(document.text, unit) for unit in units]
+        cut = _Cut(units, sentences, TokenRuler(document.text, self._tokenizer), self._budget)
+        sizes = {
+            piece: size
+            for chunk in self._strategy(cut, _runs(units))
+            for piece, size in _exact(cut.ruler, chunk, limit=self._budget.tokens)
+        }
+        return list(self._chunks(document, cut, sizes))
+
+    def _unit_sentences(self, text: str, unit: Unit) -> list[Range]:
+        """A unit's sentences; a heading, a row and a group of code lines are one each."""
+        if unit.kind in ("paragraph", "list_item"):
+            return self._splitter.split(text, unit.start, unit.end)
+        marks = CODE_MARKS if unit.kind == "code" else ROW_MARKS
+        groups = _line_groups(text, unit) if unit.kind == "code" else [(unit.start, unit.end)]
+        return [piece for group in groups for piece in shorten(text, *group, limit=MAX_SENTENCE, marks=marks)]
+
+    def _chunks(self, document: Document, cut: _Cut, sizes: Mapping[Range, int]) -> Iterator[Chunk]:
+        ranges = sorted(sizes)
+        writer = context.ContextWriter(document, self._tokenizer, limit=self._context_limit)
+        starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
+        firsts = np.searchsorted([unit.end for unit in cut.units], starts, side="right").tolist()
+        lasts = np.searchsorted([unit.start for unit in cut.units], ends).tolist()
+        flat = [sentence for unit in cut.sentences for sentence in unit]
+        from_ = np.searchsorted([end for _, end in flat], starts, side="right").tolist()
+        to = np.searchsorted([start for start, _ in flat], ends).tolist()
+        for number, (start, end) in enumerate(ranges):
+            touched = cut.units[firsts[number] : lasts[number]]
+            spans = _clipped(document, flat[from_[number] : to[number]], (start, end))
+            headings, prefix, length = _above(document.text, cut.units, touched, start, writer=writer)
+            text = document.text[start:end]
+            yield Chunk(
+                id=_identify(document.source, self.fingerprint, (start, end), text),
+                span=Span(document.id, start, end),
+                text=text,
+                context=prefix,
+                headings=headings,
+                page=touched[0].page,
+                sentences=spans,
+                tokens=sizes[start, end] + length + self._tokenizer.special_tokens,
+            )
+
+
+def _above(
+    text: str, units: Sequence[Unit], touched: Sequence[Unit], start: int, *, writer: context.ContextWriter
+) -> tuple[tuple[str, ...], str, int]:
+    """The headings that all of a chunk stands under, its context, and the context's tokens."""
+    paths = [unit.path for unit in touched if unit.kind != "heading"] or [unit.path for unit in touched]
+    shared = 0
+    # The paths are in document order, so that what the outermost two share, all share.
+    for one, other in zip(min(paths), max(paths), strict=False):
+        if one != other:
+            break
+        shared += 1
+    path = paths[0][:shared]
+    outside = [heading_text(text, units[k]) for k in path if units[k].start < start]
+    inside = [heading_text(text, unit) for unit in touched if unit.kind == "heading" and unit.start >= start]
+    headings = tuple(heading_text(text, units[k]) for k in path)
+    prefix, length = writer(outside, inside=inside, header=touched[0].header)
+    return headings, prefix, length
+
+
+def _runs(units: Sequence[Unit]) -> list[Run]:
+    runs: list[Run] = []
+    for _, members in groupby(range(len(units)), key=lambda position: units[position].run):
+        positions = list(members)
+        runs.append((positions[0], positions[-1] + 1))
+    return runs
+
+
+def _exact(ruler: TokenRuler, chunk: Range, *, limit: int) -> Iterator[tuple[Range, int]]:
+    """A chunk with its exact tokens, divided where it turns out longer than its pieces were counted."""
+    size = ruler.size(*chunk)
+    if size <= limit:
+        yield chunk, size
+        return
+    for piece in ruler.divide(*chunk, limit=limit):
+        yield piece, ruler.size(*piece)
+
+
+def _clipped(document: Document, sentences: Sequence[Range], chunk: Range) -> tuple[Span, ...]:
+    """Sentences of a chunk; one that reaches beyond it is cut to what stands inside."""
+    spans = []
+    for start, end in sentences:
+        found = (start, end)
+        if start < chunk[0] or end > chunk[1]:
+            inner = trim(document.text, max(start, chunk[0]), min(end, chunk[1]))
+            if inner is None:
+                continue
+            found = inner
+        spans.append(Span(document.id, *found))
+    return tuple(spans)
+
+
+def _line_groups(text: str, unit: Unit) -> Iterator[Range]:
+    """Code between blank lines."""
+    cursor = unit.start
+    while cursor < unit.end:
+        blank = text.find("\n\n", cursor, unit.end)
+        stop = unit.end if blank < 0 else blank
+        group = trim(text, cursor, stop)
+        if group is not None:
+            yield group
+        cursor = stop + 2
+
+
+def _identify(source: str, fingerprint: str, chunk: Range, text: str) -> str:
+    """UUID text of a chunk: equal for equal source, settings, span and text."""
+    # Lengths first, so that no two different lists of parts read the same.
+    parts = (source, fingerprint, str(chunk[0]), str(chunk[1]), text)
+    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    return str(uuid.UUID(bytes=hashlib.sha256(joined.encode("utf-8", "surrogatepass")).digest()[:16]))
+
+
+def _fingerprint(profile: Profile, tokenizer: Tokenizer) -> str:
+    """Readable settings and a digest of all, the tokenizer's behaviour on a probe included."""
+    probe = tokenizer.starts(_PROBE).tolist()
+    parts = (_VERSION, profile.digest, tokenizer.max_tokens, tokenizer.special_tokens, probe)
+    digest = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    return f"{profile.strategy}-{profile.tokens}-{profile.overlap}-{digest}"

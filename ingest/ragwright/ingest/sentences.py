@@ -1,0 +1,209 @@
+"""Sentences as character ranges of a text that is never changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+Range = tuple[int, int]
+
+PROSE_MARKS = ("; ", ": ", ", ")
+CODE_MARKS = ("\n\n", "\n")
+ROW_MARKS = (" | ", "; ", ", ")
+
+_VISIBLE = re.compile(r"\S")
+# A blank line, or a line that begins like a list item.
+_HARD_BREAK = re.compile(
+    r"\n[^\S\n]*\n\s*|\n(?=[^\S\n]*(?:[-*+•‣▪◦·]|\(?\d{1,3}[.)]|\([A-Za-z]{1,4}\))[^\S\n])"
+)
+_FULL_STOP = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)")
+_MARKER = re.compile(r"[(\[]?(?:\d{1,3}|[A-Za-z]|[ivxlc]{1,5}|[IVXLC]{1,5})[.)\]]{1,2}|[-*+•‣▪◦·]")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.)+")
+_OPENING = "([{\"'“‘«"
+# sentencex takes quadratic time beyond some megabytes; slices keep it linear.
+_SLICE = 32_768
+# In texts without capitals sentencex finds no ends; shorter runs are left as they are.
+_CASELESS_LENGTH = 160
+# Abbreviations that sentencex knows with a capital, for texts that have none.
+_LOWER_ABBREVIATIONS = frozenset({
+    "dr.", "mr.", "mrs.", "ms.", "prof.", "st.", "jr.", "sr.", "no.", "nos.", "vs.", "inc.", "co.",
+    "corp.", "ltd.", "fig.", "figs.", "e.g.", "i.e.", "cf.", "approx.", "ca.", "al.", "vol.", "pp.", "p.",
+    "sec.", "art.", "jan.", "feb.", "mar.", "apr.", "jun.", "jul.", "aug.", "sep.", "sept.", "oct.",
+    "nov.", "dec.",
+})  # fmt: skip
+
+
+def trim(text: str, start: int, end: int) -> Range | None:
+    """The range without outer white space, or None when nothing visible stands in it."""
+    first = _VISIBLE.search(text, start, end)
+    if first is None:
+        return None
+    while text[end - 1].isspace():
+        end -= 1
+    return first.start(), end
+
+
+def shorten(text: str, start: int, end: int, *, limit: int, marks: tuple[str, ...]) -> Iterator[Range]:
+    """Cut a trimmed range into trimmed ranges of at most `limit` characters.
+
+    Args:
+        text: The text that the range belongs to.
+        start: First character.
+        end: One past the last.
+        limit: Longest range in characters.
+        marks: Strings to cut after, best first, where one stands in the second half of the limit; else the
+            cut is made at white space, else anywhere.
+    """
+    while end - start > limit:
+        cut = _cut(text[start : start + limit], marks) + start
+        piece = trim(text, start, cut)
+        if piece is not None:
+            yield piece
+        rest = trim(text, cut, end)
+        if rest is None:
+            return
+        start = rest[0]
+    if start < end:
+        yield start, end
+
+
+def _cut(window: str, marks: tuple[str, ...]) -> int:
+    """Where to cut a window: from 1 to its length."""
+    for mark in marks:
+        at = window.rfind(mark)
+        if at >= len(window) // 2:
+            return at + len(mark)
+    head = window.rsplit(None, 1)
+    at = window.rfind(head[-1]) if len(head) == 2 else 0
+    return at if at > 0 else len(window)
+
+
+class SentenceSplitter:
+    """Finds sentences with `sentencex`, and mends what it does not know.
+
+    Args:
+        language: ISO 639-1 code.
+        abbreviations: Words with a full stop that do not end a sentence, as they are written.
+        max_characters: Longer sentences are cut at clause marks, else at white space.
+    """
+
+    def __init__(self, language: str, abbreviations: Iterable[str], *, max_characters: int = 600) -> None:
+        words = frozenset(abbreviations)
+        self._language = language
+        self._limit = max_characters
+        self._words = frozenset(word for word in words if " " not in word)
+        self._phrases = tuple(sorted(word for word in words if " " in word))
+        self._caseless_words = _LOWER_ABBREVIATIONS | {word.lower() for word in self._words}
+
+    def split(self, text: str, start: int, end: int) -> list[Range]:
+        """The sentences of `text[start:end]`.
+
+        Time is linear in the length. A blank line and the start of a list item always end a sentence.
+
+        Returns:
+            Half-open character ranges of `text`, in order, trimmed, not overlapping, at most
+            `max_characters` long; together they hold every visible character.
+        """
+        return [
+            piece
+            for paragraph in _paragraphs(text, start, end)
+            for sentence in self._sentences(text, *paragraph)
+            for piece in shorten(text, *sentence, limit=self._limit, marks=PROSE_MARKS)
+        ]
+
+    def _sentences(self, text: str, start: int, end: int) -> Iterator[Range]:
+        segments = [s for slice_ in _slices(text, start, end) for s in self._segments(text, *slice_)]
+        for sentence in self._joined(text, segments, caseless=False):
+            length = sentence[1] - sentence[0]
+            if length > self._limit or (
+                length > _CASELESS_LENGTH and text[sentence[0] : sentence[1]].islower()
+            ):
+                yield from self._joined(text, list(_at_full_stops(text, *sentence)), caseless=True)
+            else:
+                yield sentence
+
+    def _segments(self, text: str, start: int, end: int) -> Iterator[Range]:
+        """What sentencex finds, aligned with the text by walking over white space and never by search."""
+        import sentencex  # the one importer
+
+        cursor = start
+        for segment in sentencex.segment(self._language, text[start:end]):
+            words = segment.strip()
+            visible = _VISIBLE.search(text, cursor, end)
+            if not words or visible is None:
+                continue
+            cursor = visible.start()
+            if text.startswith(words, cursor, end):
+                yield cursor, cursor + len(words)
+                cursor += len(words)
+            else:
+                break
+        # Only where sentencex changed the text: the rest is cut at its lines.
+        while (rest := trim(text, cursor, end)) is not None:
+            newline = text.find("\n", rest[0], end)
+            cursor = end if newline < 0 else newline
+            line = trim(text, rest[0], cursor)
+            if line is not None:
+                yield line
+
+    def _joined(self, text: str, segments: list[Range], *, caseless: bool) -> Iterator[Range]:
+        """Segments, joined where the break between two of them is not the end of a sentence."""
+        if not segments:
+            return
+        start, end = segments[0]
+        last = start
+        for following, following_end in segments[1:]:
+            if not self._continues(text, (last, end), following, caseless=caseless):
+                yield start, end
+                start = following
+            last, end = following, following_end
+        yield start, end
+
+    def _continues(self, text: str, segment: Range, following: int, *, caseless: bool) -> bool:
+        """Whether the text goes on in the same sentence after a segment."""
+        start, end = segment
+        tail = text[max(start, end - 40) : end]
+        word = tail.split()[-1].lstrip(_OPENING)
+        if end - start <= 6 and _MARKER.fullmatch(tail):
+            return True
+        if word in self._words or (self._phrases and tail.endswith(self._phrases)):
+            return True
+        if caseless:
+            return word in self._caseless_words or _INITIALS.fullmatch(word) is not None
+        return text[following].islower()
+
+
+def _paragraphs(text: str, start: int, end: int) -> Iterator[Range]:
+    """Trimmed ranges between hard breaks."""
+    cursor = start
+    for match in _HARD_BREAK.finditer(text, start, end):
+        piece = trim(text, cursor, match.start())
+        if piece is not None:
+            yield piece
+        cursor = match.end()
+    piece = trim(text, cursor, end)
+    if piece is not None:
+        yield piece
+
+
+def _slices(text: str, start: int, end: int) -> Iterator[Range]:
+    """Ranges of a bounded length, cut after a full stop where there is one, else at white space."""
+    while end - start > _SLICE:
+        window = text[start : start + _SLICE]
+        cut = window.rfind(". ", _SLICE // 2) + 1 or _cut(window, ())
+        yield start, start + cut
+        start += cut
+    yield start, end
+
+
+def _at_full_stops(text: str, start: int, end: int) -> Iterator[Range]:
+    """A trimmed range cut after every full stop that white space follows."""
+    cursor = start
+    for match in _FULL_STOP.finditer(text, start, end):
+        piece = trim(text, cursor, match.end())
+        if piece is not None:
+            yield piece
+        cursor = match.end()
+    piece = trim(text, cursor, end)
+    if piece is not None:
+        yield piece
