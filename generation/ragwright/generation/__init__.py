@@ -1,0 +1,1 @@
+"""Answers with checked citations, or a refusal."""

@@ -1,0 +1,1 @@
+"""The encoder, the index, hybrid search and evidence spans."""

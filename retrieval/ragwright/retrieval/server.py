@@ -1,0 +1,263 @@
+"""The index on a Qdrant server: the only importer of `qdrant_client`.
+
+Each index version is a collection of its own, and an alias names the one that answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ragwright.core.errors import IndexDamaged, MissingExtra, ServiceError
+from ragwright.core.protocols import Scored, StoredChunk
+from ragwright.core.types import Encoding, IndexEntry
+from ragwright.retrieval.payload import (
+    DENSE,
+    INDEXED_KEYS,
+    SENTENCES,
+    SPARSE,
+    filter_conditions,
+    from_payload,
+    sentence_rows,
+    to_payload,
+)
+from ragwright.retrieval.terms import Best, Rarities, Terms
+
+
+def connect(url: str, *, api_key: str | None, timeout_seconds: float) -> Any:
+    """A client of a server; `:memory:` gives the client's own engine, for tests.
+
+    Raises:
+        MissingExtra: qdrant-client is not installed.
+    """
+    try:
+        from qdrant_client import QdrantClient
+    except ImportError:
+        raise MissingExtra("qdrant-client", "server") from None
+    if url == ":memory:":
+        return QdrantClient(":memory:")
+    return QdrantClient(url=url, api_key=api_key, timeout=max(1, round(timeout_seconds)))
+
+
+class ServerIndex:
+    """One collection of a Qdrant server."""
+
+    def __init__(self, client: Any, collection: str, terms: Terms) -> None:
+        from qdrant_client import models
+
+        self._m = models
+        self._client = client
+        self._collection = collection
+        self._terms = terms
+        self._rarities = Rarities(self._best, self.count)
+
+    @classmethod
+    def create(cls, client: Any, collection: str, *, dimension: int, terms: Terms) -> ServerIndex:
+        """Make an empty collection."""
+        from qdrant_client import models as m
+
+        sentences = m.VectorParams(
+            size=dimension,
+            distance=m.Distance.DOT,
+            multivector_config=m.MultiVectorConfig(comparator=m.MultiVectorComparator.MAX_SIM),
+            hnsw_config=m.HnswConfigDiff(m=0),  # read, never searched
+            datatype=m.Datatype.FLOAT16,
+            on_disk=True,
+        )
+        _call(
+            client.create_collection,
+            collection,
+            vectors_config={
+                DENSE: m.VectorParams(size=dimension, distance=m.Distance.DOT),
+                SENTENCES: sentences,
+            },
+            sparse_vectors_config={SPARSE: m.SparseVectorParams(modifier=m.Modifier.IDF)},
+        )
+        for key in INDEXED_KEYS if _is_remote(client) else ():
+            _call(client.create_payload_index, collection, key, m.PayloadSchemaType.KEYWORD)
+        return cls(client, collection, terms)
+
+    @classmethod
+    def open(cls, client: Any, collection: str, *, terms: Terms) -> ServerIndex:
+        """Open an existing collection.
+
+        Raises:
+            IndexDamaged: It is not there.
+            ServiceError: The server does not answer.
+        """
+        if not _call(client.collection_exists, collection):
+            raise IndexDamaged(f"the server has no collection {collection}; run: ragwright ingest --rebuild")
+        return cls(client, collection, terms)
+
+    def upsert(self, entries: Sequence[IndexEntry]) -> None:
+        """Write entries; on return the server has them in its write-ahead log."""
+        if entries:
+            self._rarities.clear()
+            points = [self._point(entry) for entry in entries]
+            _call(self._client.upsert, self._collection, points=points, wait=True)
+
+    def delete(self, chunk_ids: Sequence[str]) -> None:
+        """Remove chunks; unknown ids are ignored."""
+        if chunk_ids:
+            self._rarities.clear()
+            selector = self._m.PointIdsList(points=list(chunk_ids))
+            _call(self._client.delete, self._collection, points_selector=selector, wait=True)
+
+    def search(
+        self,
+        dense: NDArray[np.float32] | None,
+        terms: Mapping[int, float] | None,
+        *,
+        limit: int,
+        filters: Mapping[str, str],
+    ) -> tuple[list[Scored], list[Scored]]:
+        """Find the nearest chunks by vector and by words in one request; see `ChunkIndex.search`."""
+        condition = self._filter(filters)
+        requests = []
+        if dense is not None:
+            requests.append(self._request(dense.tolist(), DENSE, limit, condition))
+        if terms:
+            sparse = self._m.SparseVector(indices=list(terms), values=list(terms.values()))
+            requests.append(self._request(sparse, SPARSE, limit, condition))
+        answers = self._batch(requests)
+        lists = [[Scored(str(point.id), point.score) for point in answer] for answer in answers]
+        return (lists.pop(0) if dense is not None else []), (lists.pop(0) if lists else [])
+
+    def fetch(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
+        """The chunks of these ids with their sentence vectors; unknown ids are left out."""
+        records = self._retrieve(chunk_ids, payload=True, vectors=[SENTENCES])
+        return {str(r.id): from_payload(str(r.id), r.payload, r.vector[SENTENCES]) for r in records}
+
+    def encodings(self, chunk_ids: Sequence[str]) -> dict[str, Encoding]:
+        """The stored vectors of these ids; unknown ids are left out."""
+        records = self._retrieve(chunk_ids, payload=False, vectors=[DENSE, SENTENCES])
+        return {
+            str(r.id): Encoding(
+                np.asarray(r.vector[DENSE], np.float32), np.asarray(r.vector[SENTENCES], np.float32)
+            )
+            for r in records
+        }
+
+    def rarities(self, terms: Iterable[int]) -> dict[int, float]:
+        """Inverse document frequency of terms in the whole collection, by term id."""
+        return self._rarities.of(terms)
+
+    def _best(self, terms: Sequence[int]) -> list[Best | None]:
+        vectors = [self._m.SparseVector(indices=[term], values=[1.0]) for term in terms]
+        answers = self._batch([self._request(each, SPARSE, 1, None, vectors=[SPARSE]) for each in vectors])
+        return [_best_of(answer) for answer in answers]
+
+    def scan(self, batch: int = 256) -> Iterator[list[StoredChunk]]:
+        """Every stored chunk, in batches."""
+        offset = None
+        while True:
+            records, offset = _call(
+                self._client.scroll,
+                self._collection,
+                limit=batch,
+                offset=offset,
+                with_payload=True,
+                with_vectors=[SENTENCES],
+            )
+            if records:
+                yield [from_payload(str(r.id), r.payload, r.vector[SENTENCES]) for r in records]
+            if offset is None:
+                return
+
+    def count(self) -> int:
+        """How many chunks are stored."""
+        return int(_call(self._client.count, self._collection, exact=True).count)
+
+    def optimize(self) -> None:
+        """Nothing: a server optimizes by itself."""
+
+    def close(self) -> None:
+        """Release the connection."""
+        self._client.close()
+
+    def _request(
+        self, query: Any, using: str, limit: int, condition: Any, *, vectors: list[str] | None = None
+    ) -> Any:
+        return self._m.QueryRequest(
+            query=query, using=using, limit=limit, filter=condition, with_payload=False, with_vector=vectors
+        )
+
+    def _batch(self, requests: Sequence[Any]) -> list[list[Any]]:
+        if not requests:
+            return []
+        answers = _call(self._client.query_batch_points, self._collection, requests=list(requests))
+        return [answer.points for answer in answers]
+
+    def _retrieve(self, chunk_ids: Sequence[str], *, payload: bool, vectors: list[str]) -> list[Any]:
+        if not chunk_ids:
+            return []
+        records: list[Any] = _call(
+            self._client.retrieve,
+            self._collection,
+            list(chunk_ids),
+            with_payload=payload,
+            with_vectors=vectors,
+        )
+        return records
+
+    def _point(self, entry: IndexEntry) -> Any:
+        sparse = self._terms.of_text(entry.chunk.context + entry.chunk.text)
+        vectors = {
+            DENSE: entry.encoding.vector.tolist(),
+            SENTENCES: sentence_rows(entry.encoding.sentences),
+            SPARSE: self._m.SparseVector(indices=list(sparse), values=list(sparse.values())),
+        }
+        return self._m.PointStruct(id=entry.chunk.id, vector=vectors, payload=to_payload(entry))
+
+    def _filter(self, filters: Mapping[str, str]) -> Any:
+        if not filters:
+            return None
+        m = self._m
+        conditions = filter_conditions(filters)
+        return m.Filter(must=[m.FieldCondition(key=k, match=m.MatchValue(value=v)) for k, v in conditions])
+
+
+def point_alias(client: Any, alias: str, collection: str) -> None:
+    """Make an alias name a collection, in one step, so that no query falls between two versions."""
+    from qdrant_client import models as m
+
+    known = {each.alias_name for each in _call(client.get_aliases).aliases}
+    operations: list[Any] = []
+    if alias in known:
+        operations.append(m.DeleteAliasOperation(delete_alias=m.DeleteAlias(alias_name=alias)))
+    create = m.CreateAlias(collection_name=collection, alias_name=alias)
+    operations.append(m.CreateAliasOperation(create_alias=create))
+    _call(client.update_collection_aliases, change_aliases_operations=operations)
+
+
+def drop_collection(client: Any, collection: str) -> None:
+    """Delete a collection; one that is not there is no error."""
+    _call(client.delete_collection, collection)
+
+
+def _is_remote(client: Any) -> bool:
+    return type(client._client).__name__ == "QdrantRemote"
+
+
+def _call(method: Any, *arguments: Any, **named: Any) -> Any:
+    """Call the client, and say in one sentence what a failing server answered."""
+    from httpx import HTTPError
+    from qdrant_client.http.exceptions import ApiException
+
+    try:
+        return method(*arguments, **named)
+    except (ApiException, HTTPError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ServiceError(
+            f"the Qdrant server did not do {method.__name__}: {reason}; check index.url"
+        ) from error
+
+
+def _best_of(answer: Sequence[Any]) -> Best | None:
+    if not answer:
+        return None
+    stored = answer[0].vector[SPARSE]
+    return Best(answer[0].score, stored.indices, stored.values)

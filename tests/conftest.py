@@ -1,0 +1,54 @@
+"""What every test shares: where converted models are kept, and imports such as `tests.fakes`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ragwright.retrieval.encoder import TransformerEncoder
+
+ROOT = str(Path(__file__).parents[1])
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of converted models: that of RAGWRIGHT_ENCODER__CACHE, else one made for this run.
+
+    The variable names it while the session lasts, so that child processes convert nothing again.
+    """
+    given = os.environ.get("RAGWRIGHT_ENCODER__CACHE")
+    folder = Path(given) if given else tmp_path_factory.mktemp("models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGWRIGHT_ENCODER__CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def encoder(model_cache: Path) -> TransformerEncoder:
+    """The real default model as it is configured by default."""
+    from ragwright.retrieval.encoder import load_encoder
+    from ragwright.retrieval.model import DEFAULT_MODEL
+
+    return load_encoder(
+        DEFAULT_MODEL, backend="auto", precision="auto", cache=model_cache, batch_tokens=1024, threads=0
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder, in memory where the system offers it: there, making writes durable costs nothing."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="ragwright-test-") as folder:
+        yield Path(folder)

@@ -1,0 +1,52 @@
+"""Batches hold every sequence once and keep to their budget."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragwright.retrieval.batches import make_batches
+
+LENGTHS = st.lists(st.integers(1, 60), max_size=40)
+
+
+@given(LENGTHS, st.integers(1, 200), st.sampled_from([0, 1]))
+def test_every_sequence_comes_once_and_padded_on_the_right(
+    lengths: list[int], budget: int, padding: int
+) -> None:
+    sequences = [np.arange(length, dtype=np.int64) + 100 * place for place, length in enumerate(lengths)]
+    batches = make_batches(sequences, budget=budget, padding=padding)
+    assert sorted(row for batch in batches for row in batch.rows) == list(range(len(lengths)))
+    for batch in batches:
+        assert batch.ids.shape == batch.mask.shape == (len(batch.rows), batch.ids.shape[1])
+        for place, row in enumerate(batch.rows):
+            length = lengths[row]
+            np.testing.assert_array_equal(batch.ids[place, :length], sequences[row])
+            assert (batch.ids[place, length:] == padding).all()
+            assert batch.mask[place].tolist() == [1] * length + [0] * (batch.ids.shape[1] - length)
+
+
+@given(LENGTHS, st.integers(1, 200))
+def test_no_batch_is_over_its_budget_but_a_sequence_that_is_so_alone(lengths: list[int], budget: int) -> None:
+    for batch in make_batches([np.zeros(length, np.int64) for length in lengths], budget=budget):
+        assert batch.ids.size <= budget or len(batch.rows) == 1
+
+
+@given(LENGTHS, st.integers(1, 200))
+def test_batches_come_shortest_first_and_equal_lengths_in_input_order(
+    lengths: list[int], budget: int
+) -> None:
+    batches = make_batches([np.zeros(length, np.int64) for length in lengths], budget=budget)
+    rows = [int(row) for batch in batches for row in batch.rows]
+    assert rows == sorted(rows, key=lambda row: (lengths[row], row))
+
+
+def test_sequences_of_like_length_share_a_batch() -> None:
+    sequences = [np.zeros(length, np.int64) for length in (50, 2, 48, 3, 2)]
+    batches = make_batches(sequences, budget=100)
+    assert [batch.rows.tolist() for batch in batches] == [[1, 4, 3], [2, 0]]
+
+
+def test_nothing_makes_no_batch() -> None:
+    assert make_batches([], budget=10) == []

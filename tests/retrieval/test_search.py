@@ -1,0 +1,167 @@
+"""The retriever over a dozen chunks, with the real model and the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from ragwright.core.errors import InputError
+from ragwright.core.types import Hit, IndexEntry, Passage
+from ragwright.retrieval.edge import EdgeIndex
+from ragwright.retrieval.encoder import TransformerEncoder
+from ragwright.retrieval.search import HybridRetriever, Mode, SearchOptions
+from ragwright.retrieval.terms import Terms
+
+MakeEntry = Callable[..., IndexEntry]
+
+GASKET = "Replace the gasket of the pump every 2000 hours. Torque its bolts to 35 Nm. Wear gloves."
+WARRANTY = "The warranty lasts three years. It does not cover worn seals."
+TEXTS = [
+    GASKET,
+    "A whistling noise means that air enters the suction line. Bleed the circuit.",
+    "Error E-4711 says that the motor is too hot. Let it cool down for an hour.",
+    WARRANTY,
+    "A myocardial infarction needs an ambulance at once. Do not drive yourself.",
+    "The cafeteria opens at noon. On Fridays there is fish.",
+    "Invoices are paid within thirty days. Late payment costs two percent.",
+    "Store spare parts in a dry place. Keep rubber away from sunlight.",
+    "The control panel shows the pressure in bar. Green means normal.",
+    "Dispose of used oil at a collection point. Never pour it into a drain.",
+    "Contact the service team by telephone. They answer around the clock.",
+    "Employees receive thirty days of holiday per year. Apply in writing.",
+]
+Search = Callable[..., list[Hit]]
+
+
+@pytest.fixture(scope="module")
+def index(
+    tmp_path_factory: pytest.TempPathFactory, encoder: TransformerEncoder, terms: Terms, make_entry: MakeEntry
+) -> Iterator[EdgeIndex]:
+    """Twelve chunks, and the warranty's text twice more in other files."""
+    made = EdgeIndex.create(
+        tmp_path_factory.mktemp("search") / "shard", dimension=encoder.dimension, terms=terms
+    )
+    drafts = [
+        make_entry(number, text, source=f"file{number}.md", page=number + 1, metadata={"kind": "manual"})
+        for number, text in enumerate([*TEXTS, WARRANTY, WARRANTY])
+    ]
+    encodings = encoder.encode_passages([Passage.of(draft.chunk) for draft in drafts])
+    made.upsert([replace(d, encoding=e) for d, e in zip(drafts, encodings, strict=True)])
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def retriever(index: EdgeIndex, encoder: TransformerEncoder, terms: Terms) -> HybridRetriever:
+    return HybridRetriever(encoder, index, terms, options=SearchOptions(limit=5))
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [("How tight must the bolts of the gasket be?", GASKET), ("error E-4711", TEXTS[2])],
+)
+def test_every_mode_finds_what_shares_words_and_meaning(
+    retriever: HybridRetriever, mode: Mode, query: str, text: str
+) -> None:
+    assert retriever.search(query, options=SearchOptions(mode=mode))[0].chunk.text == text
+
+
+def test_meaning_finds_what_shares_no_word(retriever: HybridRetriever) -> None:
+    query = "lunch break meal"
+    assert retriever.search(query, options=SearchOptions(mode="lexical")) == []
+    for mode in ("dense", "hybrid"):
+        assert retriever.search(query, options=SearchOptions(mode=mode))[0].source == "file5.md"
+
+
+def test_a_synonym_of_the_glossary_finds_a_chunk_that_only_holds_the_synonym(
+    index: EdgeIndex, encoder: TransformerEncoder, terms: Terms
+) -> None:
+    def expand(query: str) -> Sequence[str]:
+        return ["myocardial infarction"] if "heart attack" in query else []
+
+    options = SearchOptions(mode="lexical")
+    plain = HybridRetriever(encoder, index, terms, options=options)
+    expanding = HybridRetriever(encoder, index, terms, options=options, expand=expand)
+    assert plain.search("heart attack") == []
+    (hit,) = expanding.search("heart attack")
+    assert hit.chunk.text == TEXTS[4]
+    assert hit.evidence[0].text.startswith("A myocardial infarction")
+
+
+@pytest.mark.parametrize("limit", [1, 3, 12, 100])
+def test_there_are_at_most_as_many_hits_as_asked_for_and_no_text_twice(
+    retriever: HybridRetriever, limit: int
+) -> None:
+    hits = retriever.search("Who pays for worn seals?", limit=limit)
+    assert len(hits) == min(limit, len(TEXTS))
+    assert len({hit.chunk.text for hit in hits}) == len(hits)
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_other_places_of_a_text_are_listed_with_its_hit(retriever: HybridRetriever) -> None:
+    hit = retriever.search("How long does the warranty last?")[0]
+    assert hit.chunk.text == WARRANTY
+    places = {hit.source, *(place.source for place in hit.duplicates)}
+    assert places == {"file3.md", "file12.md", "file13.md"}
+    assert all(len(place.span) == len(WARRANTY) for place in hit.duplicates)
+
+
+def test_every_stage_tells_its_part_of_the_score(retriever: HybridRetriever) -> None:
+    hits = retriever.search("torque of the gasket's bolts")
+    best = hits[0]
+    assert set(best.scores) >= {"dense", "sparse", "dense_rank", "sparse_rank", "fused"}
+    assert (best.scores["dense_rank"], best.scores["sparse_rank"]) == (1.0, 1.0)
+    assert best.scores["fused"] == best.score
+    assert 0 < best.scores["dense"] <= 1
+    assert any("sparse" not in hit.scores for hit in hits), "a stage that did not see a chunk is absent"
+
+
+def test_evidence_is_the_sentence_that_answers_and_lies_in_its_chunk(retriever: HybridRetriever) -> None:
+    hits = retriever.search("torque of the bolts in Nm", options=SearchOptions(evidence=0.9))
+    assert [each.text for each in hits[0].evidence] == ["Torque its bolts to 35 Nm."]
+    for hit in retriever.search("torque of the bolts in Nm", options=SearchOptions(evidence=0.1)):
+        for each in hit.evidence:
+            start = hit.chunk.span.start
+            assert hit.chunk.text[each.span.start - start : each.span.end - start] == each.text
+
+
+@pytest.mark.parametrize("budget", [0, 8, 20, 60])
+def test_evidence_keeps_to_the_token_budget(
+    retriever: HybridRetriever, encoder: TransformerEncoder, budget: int
+) -> None:
+    hits = retriever.search("torque of the bolts", options=SearchOptions(evidence=0.1, budget=budget))
+    texts = [each.text for hit in hits for each in hit.evidence]
+    assert sum(len(encoder.tokenizer.starts(text)) for text in texts) <= budget
+    assert bool(texts) == (budget > 0)
+
+
+def test_filters_bound_what_is_found(retriever: HybridRetriever) -> None:
+    (hit,) = retriever.search("gasket", filters={"source": "file5.md"})
+    assert hit.source == "file5.md"
+    assert hit.metadata == {"kind": "manual"}
+    assert retriever.search("gasket", filters={"kind": "novel"}) == []
+
+
+@pytest.mark.parametrize("query", ["", "  \n", "?!", "…", "🚀"])
+def test_a_query_without_letters_or_digits_is_refused(retriever: HybridRetriever, query: str) -> None:
+    with pytest.raises(InputError, match="holds no letters or digits; ask in words"):
+        retriever.search(query)
+
+
+@pytest.mark.parametrize("query", ["the of and", "?a?", "漢字", "Überdruck", "a" * 5_000, "pump " * 3_000])
+def test_odd_questions_are_answered_and_the_same_way_twice(retriever: HybridRetriever, query: str) -> None:
+    hits = retriever.search(query)
+    assert hits == retriever.search(query)
+    assert len(hits) == 5
+
+
+def test_an_empty_index_has_no_hits(
+    tmp_path_factory: pytest.TempPathFactory, encoder: TransformerEncoder, terms: Terms
+) -> None:
+    folder = tmp_path_factory.mktemp("empty") / "shard"
+    index = EdgeIndex.create(folder, dimension=encoder.dimension, terms=terms)
+    assert HybridRetriever(encoder, index, terms, options=SearchOptions()).search("pump") == []
+    index.close()

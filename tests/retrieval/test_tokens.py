@@ -1,0 +1,70 @@
+"""The model's tokenizer, whole and in pieces."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragwright.core.errors import ModelError
+from ragwright.retrieval import tokens as module
+from ragwright.retrieval.model import DEFAULT_MODEL, open_model
+from ragwright.retrieval.tokens import ModelTokenizer
+
+TOKENIZER = ModelTokenizer(open_model(DEFAULT_MODEL))
+
+
+def test_a_text_has_as_many_starts_as_the_model_reads_tokens_besides_its_special_ones() -> None:
+    text = "Torque the M8 bolts to 35 N·m (±5 %) – naïve café. 漢字 🚀"
+    (encoded,) = TOKENIZER.encode([text])
+    starts = TOKENIZER.starts(text)
+    assert len(starts) + TOKENIZER.special_tokens == len(encoded.ids)
+    np.testing.assert_array_equal(encoded.offsets[1:-1, 0], starts)
+    assert encoded.offsets[[0, -1]].tolist() == [[0, 0], [0, 0]]
+    assert (TOKENIZER.max_tokens, TOKENIZER.special_tokens) == (256, 2)
+
+
+@given(st.text(max_size=200))
+def test_starts_ascend_inside_the_text(text: str) -> None:
+    starts = TOKENIZER.starts(text)
+    assert starts.dtype == np.int64
+    assert (np.diff(starts) >= 0).all()
+    assert all(0 <= start < len(text) for start in starts)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 50))
+def test_a_text_read_in_pieces_has_the_same_tokens(seed: int, piece: int) -> None:
+    chance = random.Random(seed)
+    words = ["pump", "unbelievable", "x", "ß", "Ünïcode", "a.b.c", "漢字", "4711", "\n", "  "]
+    text = " ".join(chance.choices(words, k=60))
+    whole = TOKENIZER.starts(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE", piece)
+        np.testing.assert_array_equal(TOKENIZER.starts(text), whole)
+
+
+def test_a_long_text_is_not_cut_off() -> None:
+    assert len(TOKENIZER.starts("pump " * 50_000)) == 50_000
+    assert len(TOKENIZER.encode(["pump " * 1_000])[0].ids) == 1_002
+
+
+def test_a_long_text_without_white_space_is_read_as_well() -> None:
+    assert len(TOKENIZER.starts("." * 30_000)) == 30_000
+
+
+def test_nothing_has_no_tokens() -> None:
+    assert TOKENIZER.starts("").shape == (0,)
+    assert TOKENIZER.starts(" \n ").shape == (0,)
+    assert TOKENIZER.encode([]) == []
+    assert len(TOKENIZER.encode([""])[0].ids) == 2
+
+
+def test_a_damaged_tokenizer_is_named(model_copy: Path) -> None:
+    (model_copy / "tokenizer.json").write_text('{"model": 7}', encoding="utf-8")
+    with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read"):
+        ModelTokenizer(open_model(str(model_copy)))
