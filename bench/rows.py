@@ -1,0 +1,141 @@
+"""Measured rows: what `docs/results.md` is made from.
+
+Every row says what was measured, in which unit, with which command, versions, commit and hardware. Speeds are
+ratios within one run, with the equality that was checked first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+DATA = ROOT.parent / "shared" / "data"
+PACKAGES = (
+    "ragwright",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "openvino",
+    "qdrant-edge-py",
+    "tokenizers",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure.
+
+    Attributes:
+        what: Said so that it needs no other context.
+        value: Median of the repeats, or the figure itself.
+        unit: `x` for ratios.
+        low: Smallest of the repeats, or the interval's lower end.
+        high: Largest of the repeats, or the interval's upper end.
+        repeats: How many measurements, or questions.
+        bar: What was wanted, such as `>= 2.5`; empty when nothing was.
+        met: Whether the bar is met; None without a bar.
+        note: What was checked, and what limits it.
+    """
+
+    what: str
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    repeats: int = 1
+    bar: str = ""
+    met: bool | None = None
+    note: str = ""
+
+
+@dataclass
+class Bench:
+    """The rows of one benchmark, written as one JSON file."""
+
+    name: str
+    command: str
+    rows: list[Row] = field(default_factory=list)
+
+    def add(
+        self, what: str, values: Sequence[float] | float, unit: str, *, bar: str = "", note: str = ""
+    ) -> None:
+        """Add a figure: the median of the values, with their range."""
+        series = [values] if isinstance(values, int | float) else list(values)
+        value = float(np.median(series))
+        low, high = (float(min(series)), float(max(series))) if len(series) > 1 else (None, None)
+        self.rows.append(Row(what, value, unit, low, high, len(series), bar, _met(value, bar), note))
+        print(_line(self.rows[-1]), flush=True)
+
+    def add_mean(self, what: str, values: Sequence[float], *, bar: str = "", note: str = "") -> None:
+        """Add a mean over questions with its 95 % bootstrap interval (2,000 resamples, seeded)."""
+        series = np.asarray(values, float)
+        rng = np.random.default_rng(0)
+        means = series[rng.integers(0, len(series), (2000, len(series)))].mean(axis=1)
+        value, (low, high) = float(series.mean()), np.quantile(means, [0.025, 0.975])
+        self.rows.append(
+            Row(what, value, "", float(low), float(high), len(series), bar, _met(value, bar), note)
+        )
+        print(_line(self.rows[-1]), flush=True)
+
+    def write(self) -> None:
+        """Write the rows with everything needed to read them later."""
+        RESULTS.mkdir(exist_ok=True)
+        facts = {"name": self.name, "command": self.command, **_facts()}
+        document = {**facts, "rows": [asdict(row) for row in self.rows]}
+        (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def _met(value: float, bar: str) -> bool | None:
+    if not bar:
+        return None
+    sign, wanted = bar.split()[:2]
+    return value >= float(wanted) if sign == ">=" else value <= float(wanted)
+
+
+def _line(row: Row) -> str:
+    span = f" [{row.low:.4g} .. {row.high:.4g}]" if row.low is not None and row.high is not None else ""
+    bar = f"  (wanted {row.bar}: {'met' if row.met else 'MISSED'})" if row.bar else ""
+    return f"{row.what}: {row.value:.4g} {row.unit}{span}{bar}"
+
+
+def _facts() -> Mapping[str, Any]:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _cpu() -> str:
+    """The processor's name, and whether it computes bf16 natively."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor()
+    name = next(
+        (line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), ""
+    )
+    return name + (" (native bf16)" if "avx512_bf16" in text or "amx_bf16" in text else "")
