@@ -1,0 +1,364 @@
+"""The catalog: documents, the chunk ledger, failures and index versions.
+
+The ledger says which chunks each index version holds. Between writing a chunk to the index and committing
+its document, the chunk is a *stray*: named beforehand, so that a crash leaves nothing in the index that
+nobody knows of. Old chunks of an updated document become strays in the same commit, and stop being so when
+they are deleted. Whatever is a stray at the next start is deleted, or used again.
+
+A chunk that keeps its id while its document is updated is overwritten in place. Until the commit its
+document counts as changed, whatever its file says, and nobody takes vectors from the chunk.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from ragwright.core.errors import IndexDamaged, ServiceError
+from ragwright.core.types import Document
+from ragwright.ingest.catalog_tables import (
+    SCHEMA_VERSION,
+    chunks,
+    clear_failures,
+    document_row,
+    documents,
+    encoded_by_id,
+    facts,
+    failures,
+    insert,
+    parts,
+    remove_strays,
+    replace_strays,
+    row_document,
+    storable,
+    strays,
+    tables,
+    versions,
+)
+from ragwright.ingest.catalog_values import (
+    CatalogCounts,
+    CommittedDocument,
+    KnownFile,
+    LedgerRow,
+    Manifest,
+)
+
+# No file has this digest, so that a document which has it is updated by the next ingest.
+_BEING_REPLACED = "being replaced"
+
+
+class Catalog:
+    """The catalog of one workspace, in SQLite or in any database SQLAlchemy reaches.
+
+    Every method raises ServiceError when the database does not answer or has no room, and IndexDamaged when
+    its file is damaged.
+    """
+
+    def __init__(self, url: str | sa.URL) -> None:
+        embedded = sa.make_url(url).get_backend_name() == "sqlite"
+        self._engine = sa.create_engine(url, poolclass=NullPool if embedded else None)
+        if embedded:
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+        with self._writing() as connection:
+            _check_schema(connection)
+            tables.create_all(connection)
+
+    @classmethod
+    def in_folder(cls, workspace: Path) -> Catalog:
+        """The SQLite catalog of a workspace folder, made when absent."""
+        workspace.mkdir(parents=True, exist_ok=True)
+        return cls(sa.URL.create("sqlite", database=str(workspace / "catalog.sqlite3")))
+
+    # Documents
+
+    def document(self, document_id: str) -> Document | None:
+        """The document as it was last committed, or None."""
+        with self._reading() as connection:
+            row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).first()
+        return None if row is None else row_document(row)
+
+    def documents(self) -> Iterator[CommittedDocument]:
+        """Every document, ordered by source, without ledger rows."""
+        with self._reading() as connection:
+            for document_id in self.sources().values():
+                row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one()
+                yield CommittedDocument(row_document(row), row.digest, row.size, row.domain, ())
+
+    def known_files(self) -> dict[str, KnownFile]:
+        """What is remembered of every source: committed documents and failures."""
+        c = documents.c
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(c.source, c.digest, c.domain))
+            known = {row.source: KnownFile(row.digest, row.domain) for row in rows}
+            for row in connection.execute(sa.select(failures)):
+                former = known.get(row.source)
+                known[row.source] = KnownFile(row.digest, former.domain if former else "", row.reason)
+        return known
+
+    def sources(self) -> dict[str, str]:
+        """Document id by source, ordered by source."""
+        query = sa.select(documents.c.source, documents.c.id).order_by(documents.c.source)
+        with self._reading() as connection:
+            return {row.source: row.id for row in connection.execute(query)}
+
+    def being_replaced(self) -> set[str]:
+        """Ids of documents whose update was stopped: some of their chunks may be newer than they are."""
+        query = sa.select(documents.c.id).where(documents.c.digest == _BEING_REPLACED)
+        with self._reading() as connection:
+            return set(connection.execute(query).scalars())
+
+    # The ledger
+
+    def ledger(self, version: str, document_ids: Sequence[str] | None = None) -> list[LedgerRow]:
+        """Chunks that an index version holds, ordered by document and position."""
+        c = chunks.c
+        query = sa.select(c.id, c.document_id, c.start, c.end, c.encoded).where(c.version == version)
+        if document_ids is None:
+            queries = [query]
+        else:
+            queries = [query.where(c.document_id.in_(part)) for part in parts(document_ids)]
+        with self._reading() as connection:
+            rows = [LedgerRow(*row) for each in queries for row in connection.execute(each)]
+        return sorted(rows, key=lambda row: (row.document_id, row.start, row.id))
+
+    def declare(self, version: str, rows: Sequence[LedgerRow]) -> None:
+        """Name the chunks of documents that are about to be written.
+
+        New ones become strays. Of those that the ledger holds already, the documents count as changed until
+        they are committed, and what the chunks were encoded from as unknown where it differs.
+        """
+        with self._writing() as connection:
+            ids = [row.id for row in rows]
+            owned, stray = (
+                encoded_by_id(connection, chunks, version, ids),
+                encoded_by_id(connection, strays, version, ids),
+            )
+            new = {
+                row.id: row.encoded if stray.get(row.id, row.encoded) == row.encoded else ""
+                for row in rows
+                if row.id not in owned
+            }
+            replace_strays(connection, version, new)
+            overwritten = [row.id for row in rows if owned.get(row.id, row.encoded) != row.encoded]
+            for part in parts(overwritten):
+                doubtful = (chunks.c.version == version) & chunks.c.id.in_(part)
+                connection.execute(chunks.update().where(doubtful).values(encoded=""))
+            for part in parts({row.document_id for row in rows if row.id in owned}):
+                replaced = documents.update().where(documents.c.id.in_(part))
+                connection.execute(replaced.values(digest=_BEING_REPLACED))
+
+    def commit(self, version: str, committed: Sequence[CommittedDocument]) -> list[str]:
+        """Make documents the current ones, in one transaction.
+
+        Returns:
+            Ids of chunks that the former versions held and the new ones do not: strays now, to be deleted.
+        """
+        ids = [each.document.id for each in committed]
+        current = {row.id: row for each in committed for row in each.rows}
+        former = {row.id: row.encoded for row in self.ledger(version, ids)}
+        gone = {key: encoded for key, encoded in former.items() if key not in current}
+        with self._writing() as connection:
+            for part in parts(ids):
+                held = (chunks.c.version == version) & chunks.c.document_id.in_(part)
+                connection.execute(chunks.delete().where(held))
+                connection.execute(documents.delete().where(documents.c.id.in_(part)))
+            insert(connection, documents, [_row(each) for each in committed])
+            insert(connection, chunks, [{"version": version, **asdict(row)} for row in current.values()])
+            remove_strays(connection, version, current)
+            replace_strays(connection, version, gone)
+            clear_failures(connection, [each.document.source for each in committed])
+        return list(gone)
+
+    def forget(self, version: str, document_ids: Sequence[str]) -> list[str]:
+        """Remove documents.
+
+        Returns:
+            Ids of the chunks they held: strays now, to be deleted from the index.
+        """
+        gone = {row.id: row.encoded for row in self.ledger(version, document_ids)}
+        with self._writing() as connection:
+            for part in parts(document_ids):
+                names = sa.select(documents.c.source).where(documents.c.id.in_(part))
+                connection.execute(failures.delete().where(failures.c.source.in_(names)))
+                connection.execute(documents.delete().where(documents.c.id.in_(part)))
+                connection.execute(chunks.delete().where(chunks.c.document_id.in_(part)))
+            replace_strays(connection, version, gone)
+        return list(gone)
+
+    def strays(self, version: str) -> list[str]:
+        """Chunks that may be in the index and belong to no document."""
+        query = sa.select(strays.c.id).where(strays.c.version == version).order_by(strays.c.id)
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def drop_strays(self, version: str, chunk_ids: Iterable[str]) -> None:
+        """Forget strays that are no longer in the index."""
+        with self._writing() as connection:
+            remove_strays(connection, version, chunk_ids)
+
+    def chunks_encoding(self, version: str, encoded: Iterable[str]) -> dict[str, str]:
+        """A chunk of the index for each of these digests that one exists for, strays included.
+
+        A stray may never have reached the index.
+        """
+        found: dict[str, str] = {}
+        wanted = list(parts(digest for digest in encoded if digest))
+        with self._reading() as connection:
+            for table in (strays, chunks):  # chunks of the ledger are certain to be there
+                for part in wanted:
+                    query = sa.select(table.c.encoded, table.c.id).where(
+                        table.c.version == version, table.c.encoded.in_(part)
+                    )
+                    found.update({row.encoded: row.id for row in connection.execute(query)})
+        return found
+
+    # Failures
+
+    def record_failure(self, source: str, reason: str, digest: str) -> None:
+        """Remember that a file could not be ingested."""
+        row = {"source": source, "reason": storable(reason), "digest": digest}
+        with self._writing() as connection:
+            clear_failures(connection, [source])
+            insert(connection, failures, [row])
+
+    def failures(self) -> dict[str, str]:
+        """Reason by source, ordered by source."""
+        query = sa.select(failures.c.source, failures.c.reason).order_by(failures.c.source)
+        with self._reading() as connection:
+            return {row.source: row.reason for row in connection.execute(query)}
+
+    def clear_failures(self, sources: Sequence[str]) -> None:
+        """Forget failures."""
+        with self._writing() as connection:
+            clear_failures(connection, sources)
+
+    # Index versions
+
+    def live_version(self) -> tuple[str, Manifest] | None:
+        """The index version that answers, with its manifest; None before the first ingest."""
+        with self._reading() as connection:
+            row = connection.execute(sa.select(versions).where(versions.c.live)).first()
+        return None if row is None else (row.version, Manifest(**json.loads(row.manifest)))
+
+    def versions(self) -> list[str]:
+        """Every index version, `v2` before `v10`."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(versions.c.version)).scalars().all()
+        return sorted(found, key=lambda version: (len(version), version))
+
+    def save_version(self, version: str, manifest: Manifest, *, live: bool) -> None:
+        """Record an index version; when live, it replaces the one that answers."""
+        row = {"version": version, "manifest": json.dumps(asdict(manifest)), "live": live}
+        with self._writing() as connection:
+            if live:
+                connection.execute(versions.update().values(live=False))
+            connection.execute(versions.delete().where(versions.c.version == version))
+            insert(connection, versions, [row])
+
+    def drop_version(self, version: str) -> None:
+        """Forget an index version with its ledger and strays."""
+        with self._writing() as connection:
+            for table in (versions, chunks, strays):
+                connection.execute(table.delete().where(table.c.version == version))
+            connection.execute(facts.delete().where(facts.c.name == _unsettled(version)))
+
+    # Looking after it
+
+    def is_settled(self, version: str) -> bool:
+        """Whether an index version was optimised after the last write to it."""
+        query = sa.select(facts.c.value).where(facts.c.name == _unsettled(version))
+        with self._reading() as connection:
+            return connection.execute(query).first() is None
+
+    def set_settled(self, version: str, *, settled: bool) -> None:
+        """Record that an index version is about to be written, or that it was optimised."""
+        with self._writing() as connection:
+            connection.execute(facts.delete().where(facts.c.name == _unsettled(version)))
+            if not settled:
+                insert(connection, facts, [{"name": _unsettled(version), "value": ""}])
+
+    def counts(self, version: str | None) -> CatalogCounts:
+        """How many documents, characters, bytes, chunks and failures there are."""
+        c, count = documents.c, sa.func.count()
+        sums = [sa.func.coalesce(sa.func.sum(column), 0) for column in (c.characters, c.size)]
+        held = sa.select(count).select_from(chunks).where(chunks.c.version == (version or ""))
+        with self._reading() as connection:
+            total, characters, size = connection.execute(sa.select(count, *sums).select_from(documents)).one()
+            chunk_count = connection.execute(held).scalar_one()
+            failed = connection.execute(sa.select(count).select_from(failures)).scalar_one()
+        return CatalogCounts(total, int(characters), int(size), chunk_count, failed)
+
+    def damage(self) -> list[str]:
+        """What the database finds wrong with itself; empty when sound."""
+        if self._engine.dialect.name != "sqlite":
+            return []
+        try:
+            with self._reading() as connection:
+                rows = connection.execute(sa.text("PRAGMA integrity_check")).scalars().all()
+        except IndexDamaged as error:
+            return [str(error)]
+        return [row for row in rows if row != "ok"]
+
+    def close(self) -> None:
+        """Release the database."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._explained(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        """One transaction: all of it or nothing."""
+        with self._explained(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the database complains of into errors of ours; SQL that is wrong stays a bug."""
+        try:
+            yield
+        except sa.exc.OperationalError as error:
+            raise ServiceError(f"the catalog {self._engine.url!r} cannot be used: {error.orig}") from None
+        except sa.exc.DatabaseError as error:
+            if type(error) is not sa.exc.DatabaseError:
+                raise
+            raise IndexDamaged(
+                f"the catalog {self._engine.url!r} is damaged ({error.orig}); restore it from a backup, or "
+                "ingest into a new workspace"
+            ) from None
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA busy_timeout=10000")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")  # a committed document survives a power cut as well
+
+
+def _check_schema(connection: sa.Connection) -> None:
+    facts.create(connection, checkfirst=True)
+    found = connection.execute(sa.select(facts.c.value).where(facts.c.name == "schema")).scalar()
+    if found is None:
+        insert(connection, facts, [{"name": "schema", "value": str(SCHEMA_VERSION)}])
+    elif found != str(SCHEMA_VERSION):
+        raise IndexDamaged(
+            f"the catalog has layout {found} and this version of ragwright reads {SCHEMA_VERSION}; "
+            "ingest the documents into a new workspace"
+        )
+
+
+def _row(committed: CommittedDocument) -> dict[str, Any]:
+    facts_of_file = {"digest": committed.digest, "size": committed.size, "domain": committed.domain}
+    return {**document_row(committed.document), **facts_of_file}
+
+
+def _unsettled(version: str) -> str:
+    return f"unsettled {version}"

@@ -1,0 +1,250 @@
+"""The ingest: discover, parse, chunk, encode, index, commit.
+
+Parsing runs in child processes and chunking in a thread, both ahead of the encoder by a bounded queue;
+encoding, indexing and committing run in the calling thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ragwright.core.errors import RagwrightError
+from ragwright.core.protocols import Chunker
+from ragwright.core.types import Document, Parsed
+from ragwright.ingest.ahead import ahead
+from ragwright.ingest.catalog_values import KnownFile
+from ragwright.ingest.discover import Discovery, SourceFile, document_id
+from ragwright.ingest.parse import HEAVY_SUFFIXES
+from ragwright.ingest.report import IngestPlan, IngestReport
+from ragwright.ingest.sandbox import ParseLimits, parse_files
+from ragwright.ingest.sniff import SUPPORTED
+from ragwright.ingest.writer import IndexWriter, Observer, PreparedDocument, Target, check_free_space
+
+# Documents that may wait between chunking and encoding.
+_AHEAD = 8
+_FORGET_AT_ONCE = 100
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_TYPE_NAMES = {media_type: suffix.lstrip(".") for suffix, media_type in reversed(SUPPORTED.items())}
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """How to ingest.
+
+    Attributes:
+        domain: Recorded with every document; an unchanged file of another domain is cut again.
+        jobs: Parsing children at a time.
+        prune: Delete documents below the given paths whose file is gone.
+        retry_failed: Try files again that failed before and have not changed.
+        limits: Of a parsing child.
+    """
+
+    domain: str
+    jobs: int
+    limits: ParseLimits
+    prune: bool = True
+    retry_failed: bool = False
+
+
+def plan_ingest(
+    discovery: Discovery, known: Mapping[str, KnownFile], *, settings: IngestSettings
+) -> IngestPlan:
+    """Tell new, changed, unchanged and deleted files apart by their content."""
+    groups: dict[str, list[str]] = {"add": [], "update": [], "skip": [], "failed": []}
+    for file in discovery.files:
+        groups[_fate(file, known.get(file.source), settings)].append(file.source)
+    found = {file.source for file in discovery.files} | discovery.problems.keys()
+    gone = [
+        source
+        for source in sorted(known)
+        if settings.prune and source not in found and discovery.deletes(source)
+    ]
+    return IngestPlan(
+        add=tuple(groups["add"]),
+        update=tuple(groups["update"]),
+        skip=tuple(groups["skip"]),
+        delete=tuple(gone),
+        failed_before={source: known[source].reason or "" for source in groups["failed"]},
+        problems=discovery.problems,
+        unsupported=discovery.unsupported,
+    )
+
+
+def _fate(file: SourceFile, former: KnownFile | None, settings: IngestSettings) -> str:
+    """What becomes of a file: `add`, `update`, `skip`, or `failed` when it failed before and is unchanged."""
+    if former is None:
+        return "add"
+    same = _file_digest(file.path) == former.digest
+    if former.reason is not None and same and not settings.retry_failed:
+        return "failed"
+    if former.reason is not None or not same or former.domain != settings.domain:
+        return "update" if former.domain else "add"
+    return "skip"
+
+
+def ingest(
+    discovery: Discovery,
+    target: Target,
+    *,
+    chunker: Chunker,
+    settings: IngestSettings,
+    observer: Observer,
+) -> IngestReport:
+    """Bring the index up to date with the files that were found.
+
+    Every file ends in exactly one count of the report. A file that fails keeps its former version in the
+    index. A run that dies can be repeated: what it had committed is skipped, what it had written is used.
+
+    Raises:
+        InputError: The disk has too little room; everything committed so far stays.
+    """
+    started = time.perf_counter()
+    check_free_space(target.folder, target.free_bytes)
+    plan = plan_ingest(discovery, target.catalog.known_files(), settings=settings)
+    report = _first_counts(plan)
+    _announce(plan, len(discovery.files), observer)
+    writer = IndexWriter(target, former=set(plan.update), report=report, observer=observer)
+    wanted = {*plan.add, *plan.update}
+    files = {file.path: file for file in discovery.files if file.source in wanted}
+    with ahead(lambda: _prepare(files, chunker, settings), items=_AHEAD) as results:
+        for result in results:
+            if isinstance(result, PreparedDocument):
+                writer.add(result)
+            else:
+                report.failures[result.source] = result.reason
+                target.catalog.record_failure(result.source, result.reason, result.digest)
+                observer.file_done(result.source, "failed")
+    writer.finish()
+    report.deleted = _prune(plan.delete, target)  # last, so that a renamed file takes over its vectors
+    writer.optimize()
+    report.seconds["total"] = time.perf_counter() - started
+    return report
+
+
+def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: Observer) -> IngestReport:
+    """Write every document of the catalog to another index version; files are not read again.
+
+    Args:
+        target: Its version is the new one.
+        chunker_for: The chunker of a domain.
+        observer: Told what happens.
+    """
+    started = time.perf_counter()
+    check_free_space(target.folder, target.free_bytes)
+    report = IngestReport()
+    sources = target.catalog.sources()
+    observer.start(len(sources))
+    writer = IndexWriter(target, former=sources, report=report, observer=observer)
+
+    def prepare() -> Iterator[PreparedDocument]:
+        for each in target.catalog.documents():
+            chunks = tuple(chunker_for(each.domain)(each.document))
+            yield PreparedDocument(each.document, chunks, each.digest, each.size, each.domain)
+
+    with ahead(prepare, items=_AHEAD) as results:
+        for prepared in results:
+            writer.add(prepared)
+    writer.finish()
+    writer.optimize()
+    report.seconds["total"] = time.perf_counter() - started
+    return report
+
+
+def forget(document_ids: Sequence[str], target: Target) -> int:
+    """Remove documents from the catalog and their chunks from the index.
+
+    Returns:
+        How many chunks were removed.
+    """
+    removed = 0
+    for start in range(0, len(document_ids), _FORGET_AT_ONCE):
+        gone = target.catalog.forget(target.version, document_ids[start : start + _FORGET_AT_ONCE])
+        target.catalog.set_settled(target.version, settled=False)
+        target.index.delete(gone)
+        target.catalog.drop_strays(target.version, gone)
+        removed += len(gone)
+    return removed
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    source: str
+    reason: str
+    digest: str
+
+
+def _first_counts(plan: IngestPlan) -> IngestReport:
+    """A report of everything that is known before the first file is parsed."""
+    return IngestReport(
+        skipped=len(plan.skip),
+        failures={**plan.problems, **plan.failed_before},
+        unsupported=list(plan.unsupported),
+    )
+
+
+def _announce(plan: IngestPlan, files: int, observer: Observer) -> None:
+    observer.start(files)
+    for source in plan.skip:
+        observer.file_done(source, "skipped")
+    for source in plan.failed_before:
+        observer.file_done(source, "failed")
+
+
+def _prepare(
+    files: Mapping[Path, SourceFile], chunker: Chunker, settings: IngestSettings
+) -> Iterator[PreparedDocument | _Failed]:
+    """Parse and chunk files, in the order in which parsing ends."""
+    heavy = any(path.suffix.lower() in HEAVY_SUFFIXES for path in files)
+    for outcome in parse_files(list(files), jobs=settings.jobs, limits=settings.limits, heavy=heavy):
+        source = files[outcome.path].source
+        if outcome.parsed is None:
+            yield _Failed(source, outcome.failure or "failed without a reason", outcome.digest)
+            continue
+        document = _document(source, outcome.parsed)
+        try:
+            chunks = tuple(chunker(document))
+        except RagwrightError as error:
+            yield _Failed(source, str(error), outcome.digest)
+            continue
+        hidden = outcome.parsed.hidden_characters
+        yield PreparedDocument(document, chunks, outcome.digest, outcome.size, settings.domain, hidden)
+
+
+def _document(source: str, parsed: Parsed) -> Document:
+    """What a parser made of a file, with its identity and in characters that every later stage takes."""
+    metadata = {**parsed.metadata, "type": _TYPE_NAMES.get(parsed.media_type, parsed.media_type)}
+    clean = {_encodable(key): _encodable(value) for key, value in metadata.items()}
+    # A stem of nothing but signs leaves no word; the source always says something.
+    name = PurePosixPath(source).stem.replace("_", " ").replace("-", " ")
+    title = " ".join(_encodable(parsed.title or name).split()) or source
+    return Document(document_id(source), source, title, _encodable(parsed.text), parsed.blocks, clean)
+
+
+def _encodable(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 lacks, replaced one by one: every offset stays."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
+def _file_digest(path: Path) -> str:
+    """SHA-256 of a file; empty when it cannot be read, which parsing will then explain."""
+    try:
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _prune(sources: Sequence[str], target: Target) -> int:
+    """Remove documents, and failures, whose files are gone; count the documents."""
+    by_source = target.catalog.sources()
+    ids = [by_source[source] for source in sources if source in by_source]
+    target.catalog.clear_failures(sources)
+    forget(ids, target)
+    return len(ids)

@@ -1,0 +1,55 @@
+"""What an ingest did: honest counts, and every failure with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """Counts of one run. `added + updated + skipped + failed` is the number of files found.
+
+    Attributes:
+        added: Documents that were new.
+        updated: Documents whose content or domain had changed.
+        skipped: Files that had not changed.
+        deleted: Documents whose file is gone.
+        failures: Reason by source; for folders that could not be read too.
+        unsupported: Files of unknown type that were left alone.
+        chunks: Chunks written to the index.
+        reused: How many of these took their vectors from an earlier version or an equal text.
+        tokens: Tokens of the chunks that were encoded, special tokens included.
+        hidden_characters: Invisible characters that were removed from texts.
+        seconds: Wall time by stage; `encode`, `index`, `commit` and `optimize` run one after the other and
+            overlap with parsing and chunking, `total` is the whole run.
+    """
+
+    added: int = 0
+    updated: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    unsupported: list[str] = field(default_factory=list)
+    chunks: int = 0
+    reused: int = 0
+    tokens: int = 0
+    hidden_characters: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """How many files and folders failed."""
+        return len(self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestPlan:
+    """What an ingest would do, by source, found without parsing anything."""
+
+    add: tuple[str, ...]
+    update: tuple[str, ...]
+    skip: tuple[str, ...]
+    delete: tuple[str, ...]
+    failed_before: dict[str, str]
+    problems: dict[str, str]
+    unsupported: tuple[str, ...]

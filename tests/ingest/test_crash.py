@@ -1,0 +1,147 @@
+"""A process that dies at any moment loses nothing that was committed, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.ingest.crash_worker import SLICE, STEPS, edit_files
+from tests.ingest.workbench import (
+    Workbench,
+    bench_in,
+    parse_here,
+    prose,
+    write_files,
+)
+
+from ragwright.ingest import pipeline, writer
+
+WORKER = [sys.executable, str(Path(__file__).with_name("crash_worker.py"))]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
+QUERIES = [
+    "river bank", "winter engine", "copper signal", "garden harbour", "mirror planet", "velvet thunder",
+    "zinc amber", "candle desert", "glacier island", "number 7",
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_SLICE", SLICE)
+    monkeypatch.setattr(pipeline, "parse_files", parse_here)
+
+
+@pytest.fixture
+def worker() -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def _updated(worker: subprocess.Popen[str], project: Path, *, kill_after: float) -> float:
+    """Let the worker update a project and kill that run after some seconds; how long it ran."""
+    assert worker.stdin is not None and worker.stdout is not None
+    project.mkdir()
+    worker.stdin.write(f"{kill_after} {project}\n")
+    worker.stdin.flush()
+    return float(worker.stdout.readline())
+
+
+def _clean(project: Path) -> tuple[list[str], list[list[tuple[str, float]]]]:
+    """Chunks and rankings of a project that was ingested in one go."""
+    write_files(project, 20)
+    edit_files(project)
+    with bench_in(project) as bench:
+        bench.ingest()
+        bench.check()
+        return bench.chunk_ids(), bench.ranking(QUERIES)
+
+
+def test_after_kill_9_at_any_moment_the_next_run_ends_as_a_clean_one(
+    worker: subprocess.Popen[str], project: Path
+) -> None:
+    """R-01: same chunks, same results of ten queries, nothing damaged; 20 times."""
+    expected = _clean(project / "clean")
+    whole = min(_updated(worker, project / f"whole{turn}", kill_after=60) for turn in range(2))
+    chance = random.Random(1)
+    for turn in range(20):
+        killed = project / f"killed{turn}"
+        _updated(worker, killed, kill_after=chance.uniform(0, whole))
+        with bench_in(killed) as bench:
+            bench.ingest()
+            bench.check()
+            assert (bench.chunk_ids(), bench.ranking(QUERIES)) == expected, f"turn {turn}"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_while_a_document_is_updated_its_old_or_its_new_version_answers(step: str, project: Path) -> None:
+    """R-02: killed between any two steps; what the ledger names is a slice of the catalog's text."""
+    path = project / "guide.md"
+    path.write_text("The zebra stood at the river. " + prose(1, sentences=30))
+    with bench_in(project) as bench:
+        bench.ingest()
+    path.write_text("The walrus swam to the island. " + prose(2, sentences=30))
+    ended = subprocess.run([*WORKER, str(project), step], env=ENVIRONMENT, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    with bench_in(project) as bench:
+        document = bench.catalog.document(bench.catalog.sources()["guide.md"])
+        assert document is not None
+        current = "walrus" if "walrus" in document.text else "zebra"
+        assert (current == "walrus") == (step in ("committed", "deleted"))
+        assert any(current in text for text in bench.found(f"{current} river island"))
+        ledger = {row.id: row for row in bench.catalog.ledger(bench.version)}
+        stored = bench.index.fetch(list(ledger))
+        assert stored.keys() == ledger.keys()
+        for key, row in ledger.items():
+            assert stored[key].chunk.text == document.text[row.start : row.end]
+        bench.ingest()
+        bench.check()
+        assert not any("zebra" in text for text in bench.found("zebra river"))
+        assert any("walrus" in text for text in bench.found("walrus island"))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_file_put_back_after_a_crash_is_indexed_as_it_is_now(step: str, project: Path) -> None:
+    """Chunks that keep their ids are overwritten in place; neither they nor their vectors may survive."""
+    path = project / "guide.md"
+    former = "# Alpha\n\n" + prose(1, sentences=40)
+    path.write_text(former)
+    with bench_in(project) as bench:
+        bench.ingest()
+        expected = _stored(bench)
+    path.write_text(former.replace("# Alpha", "# Gamma"))
+    subprocess.run([*WORKER, str(project), step], env=ENVIRONMENT, check=False)
+    path.write_text(former)
+    (project / "copy.md").write_text(former)
+    with bench_in(project) as bench:
+        bench.ingest()
+        bench.check()
+        found = _stored(bench)
+        assert {key: found[key] for key in expected} == expected
+        assert {each[2:] for each in found.values()} == {each[2:] for each in expected.values()}
+
+
+def _stored(bench: Workbench) -> dict[str, tuple[object, ...]]:
+    """What the index holds of each chunk, its vectors as bytes."""
+    ids = bench.chunk_ids()
+    chunks, vectors = bench.index.fetch(ids), bench.index.encodings(ids)
+    return {
+        key: (
+            chunks[key].source,
+            chunks[key].chunk.span,
+            chunks[key].title,
+            chunks[key].chunk.context,
+            chunks[key].chunk.text,
+            vectors[key].vector.tobytes(),
+            vectors[key].sentences.tobytes(),
+        )
+        for key in ids
+    }
