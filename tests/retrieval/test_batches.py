@@ -34,18 +34,18 @@ def test_no_batch_is_over_its_budget_but_a_sequence_that_is_so_alone(lengths: li
 
 
 @given(LENGTHS, st.integers(1, 200))
-def test_batches_come_shortest_first_and_equal_lengths_in_input_order(
-    lengths: list[int], budget: int
-) -> None:
+def test_the_shape_of_a_sequence_depends_on_its_own_length_alone(lengths: list[int], budget: int) -> None:
     batches = make_batches([np.zeros(length, np.int64) for length in lengths], budget=budget)
-    rows = [int(row) for batch in batches for row in batch.rows]
-    assert rows == sorted(rows, key=lambda row: (lengths[row], row))
+    widths = [batch.ids.shape[1] for batch in batches]
+    assert widths == sorted(widths)
+    for batch in batches:
+        assert {-(-lengths[row] // 16) * 16 for row in batch.rows} == {batch.ids.shape[1]}
 
 
 def test_sequences_of_like_length_share_a_batch() -> None:
-    sequences = [np.zeros(length, np.int64) for length in (50, 2, 48, 3, 2)]
-    batches = make_batches(sequences, budget=100)
-    assert [batch.rows.tolist() for batch in batches] == [[1, 4, 3], [2, 0]]
+    sequences = [np.zeros(length, np.int64) for length in (50, 2, 49, 3, 17)]
+    batches = make_batches(sequences, budget=200)
+    assert [batch.rows.tolist() for batch in batches] == [[1, 3], [4], [0, 2]]
 
 
 def test_nothing_makes_no_batch() -> None:

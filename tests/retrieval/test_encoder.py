@@ -172,6 +172,16 @@ def test_the_batch_budget_does_not_change_the_vectors(
         np.testing.assert_allclose(_sentences(other), _sentences(results[0]), atol=tolerance)
 
 
+def test_what_a_passage_is_encoded_with_changes_no_bit_of_its_vectors(encoder: TransformerEncoder) -> None:
+    together = encoder.encode_passages(PASSAGES)
+    order = np.random.default_rng(0).permutation(len(PASSAGES)).tolist()
+    for start in range(0, len(order), 7):
+        part = order[start : start + 7]
+        for place, encoding in zip(part, encoder.encode_passages([PASSAGES[p] for p in part]), strict=True):
+            assert (encoding.vector == together[place].vector).all()
+            assert (encoding.sentences == together[place].sentences).all()
+
+
 def test_encoding_twice_gives_the_same_bits(encoder: TransformerEncoder) -> None:
     first, second = (encoder.encode_passages(PASSAGES) for _ in range(2))
     np.testing.assert_array_equal(_matrix(first), _matrix(second))

@@ -108,7 +108,7 @@ class EdgeIndex:
             query = q.Query.Nearest(sparse, using=SPARSE)
             requests.append(q.QueryRequest(limit=limit, query=query, filter=condition))
         answers = self._query(requests)
-        lists = [[Scored(str(point.id), point.score) for point in answer] for answer in answers]
+        lists = [_ordered(answer) for answer in answers]
         return (lists.pop(0) if dense is not None else []), (lists.pop(0) if lists else [])
 
     def fetch(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
@@ -251,3 +251,9 @@ def _best_of(answer: Sequence[Any]) -> Best | None:
         return None
     stored = answer[0].vector[SPARSE]
     return Best(answer[0].score, stored.indices, stored.values)
+
+
+def _ordered(answer: Sequence[Any]) -> list[Scored]:
+    """Points as scored ids, best first; equal scores by id, so that the order is the same in every run."""
+    found = [Scored(str(point.id), float(point.score)) for point in answer]
+    return sorted(found, key=lambda hit: (-hit.score, hit.id))

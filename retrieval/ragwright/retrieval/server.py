@@ -123,7 +123,7 @@ class ServerIndex:
             sparse = self._m.SparseVector(indices=list(terms), values=list(terms.values()))
             requests.append(self._request(sparse, SPARSE, limit, condition))
         answers = self._batch(requests)
-        lists = [[Scored(str(point.id), point.score) for point in answer] for answer in answers]
+        lists = [_ordered(answer) for answer in answers]
         return (lists.pop(0) if dense is not None else []), (lists.pop(0) if lists else [])
 
     def fetch(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
@@ -261,3 +261,9 @@ def _best_of(answer: Sequence[Any]) -> Best | None:
         return None
     stored = answer[0].vector[SPARSE]
     return Best(answer[0].score, stored.indices, stored.values)
+
+
+def _ordered(answer: Sequence[Any]) -> list[Scored]:
+    """Points as scored ids, best first; equal scores by id, so that the order is the same in every run."""
+    found = [Scored(str(point.id), float(point.score)) for point in answer]
+    return sorted(found, key=lambda hit: (-hit.score, hit.id))
