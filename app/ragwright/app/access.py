@@ -1,0 +1,58 @@
+"""Holding a workspace: one writer, or one reader of the embedded engine, at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from ragwright.app.workspace import Workspace
+from ragwright.core.errors import WorkspaceBusy
+from ragwright.core.lock import workspace_lock
+
+if TYPE_CHECKING:
+    from ragwright.app.console import Console
+    from ragwright.core.config import Config
+
+# A search waits this long for another one to end; an ingest takes longer and is named instead.
+_SEARCH_WAITS_SECONDS = 10.0
+
+
+@contextmanager
+def writing(config: Config, *, purpose: str, make: bool = False) -> Iterator[Workspace]:
+    """A workspace held for writing; another holder is an error at once.
+
+    Raises:
+        InputError: It does not exist yet, and `make` does not allow to make it.
+        WorkspaceBusy: Another process holds it.
+    """
+    workspace = Workspace(config)
+    if not make and not workspace.exists():
+        raise workspace.nothing_ingested()
+    with workspace_lock(workspace.folder, purpose=purpose):
+        try:
+            yield workspace
+        finally:
+            workspace.close()
+
+
+@contextmanager
+def reading(config: Config, *, purpose: str, console: Console) -> Iterator[Workspace]:
+    """A workspace for searching; it waits its turn, as the embedded engine serves one process at a time.
+
+    Raises:
+        WorkspaceBusy: Another process holds it for longer than a search waits; the console was told whom we
+            wait for.
+    """
+    workspace = Workspace(config)
+    with ExitStack() as stack:
+        stack.callback(workspace.close)
+        if config.index.url is None and workspace.existing_live() is not None:
+            try:
+                stack.enter_context(workspace_lock(workspace.folder, purpose=purpose))
+            except WorkspaceBusy as busy:
+                console.note(f"{str(busy).partition(';')[0]}; waiting up to {_SEARCH_WAITS_SECONDS:.0f} s")
+                stack.enter_context(
+                    workspace_lock(workspace.folder, purpose=purpose, wait_seconds=_SEARCH_WAITS_SECONDS)
+                )
+        yield workspace

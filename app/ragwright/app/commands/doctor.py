@@ -1,0 +1,71 @@
+"""`ragwright doctor`: verify the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ragwright.app.access import reading
+from ragwright.app.console import Console, Styled, escape_control
+from ragwright.app.session import Options, open_session
+from ragwright.app.workspace import Workspace
+from ragwright.core.errors import IndexDamaged, ModelError
+
+if TYPE_CHECKING:
+    from ragwright.ingest.doctor import Finding
+
+_SHOWN_OF_A_KIND = 10
+
+
+def doctor(options: Options) -> int:
+    """Look for damage in the workspace.
+
+    Catalog, index and model are checked against one another, chunk by chunk. What is damaged is named, with
+    the command that mends it.
+    """
+    session = open_session(options)
+    with reading(session.config, purpose="ragwright doctor", console=session.console) as workspace:
+        workspace.live()
+        findings = list(_examine(workspace))
+        counts = workspace.catalog.counts(workspace.live()[0])
+    if options.json:
+        session.console.emit_json({"findings": findings, "counts": counts})
+    _tell(findings, session.console)
+    if not findings:
+        session.console.out(
+            f"sound: {counts.documents:,} documents, {counts.chunks:,} chunks, each present once and exact"
+        )
+    return 1 if findings else 0
+
+
+def _tell(findings: Sequence[Finding], console: Console) -> None:
+    """Show what was found, of each kind only the first few: a lost file makes thousands alike."""
+    kinds: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        kinds.setdefault((finding.part, finding.remedy), []).append(finding)
+    for (part, remedy), alike in kinds.items():
+        for finding in alike[:_SHOWN_OF_A_KIND]:
+            problem = escape_control(finding.problem, keep="")
+            console.out(Styled(f"damaged ({part}): ", "red"), problem, "; ", remedy)
+        if len(alike) > _SHOWN_OF_A_KIND:
+            more = len(alike) - _SHOWN_OF_A_KIND
+            console.out(f"and {more:,} more like the last one ({part}); --json lists them all")
+
+
+def _examine(workspace: Workspace) -> Iterator[Finding]:
+    from ragwright.ingest.doctor import REBUILD, Finding, examine
+    from ragwright.retrieval.checksums import compare_checksums
+    from ragwright.retrieval.edge import checksums_path
+
+    version, manifest = workspace.live()
+    if workspace.config.index.url is None:
+        shard = workspace.shard(version)
+        for problem in compare_checksums(shard, checksums_path(shard)):
+            yield Finding("index files", f"{shard}: {problem}", REBUILD)
+    try:
+        index = workspace.open_index(version, manifest)
+    except (IndexDamaged, ModelError) as error:
+        problem, _, remedy = str(error).partition("; ")
+        yield Finding("index", problem, remedy)
+        return
+    yield from examine(workspace.catalog, index, version)

@@ -1,0 +1,300 @@
+"""The one place that builds objects from configuration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragwright.core.errors import IndexDamaged, InputError
+
+if TYPE_CHECKING:
+    from ragwright.core.config import Config
+    from ragwright.core.profile import Profile
+    from ragwright.core.protocols import Chunker, ChunkIndex, Generator
+    from ragwright.ingest.catalog import Catalog
+    from ragwright.ingest.catalog_values import Manifest
+    from ragwright.ingest.pipeline import IngestSettings
+    from ragwright.ingest.writer import Target
+    from ragwright.retrieval.encoder import TransformerEncoder
+    from ragwright.retrieval.search import HybridRetriever, SearchOptions
+
+
+class Workspace:
+    """One workspace folder and what lives in it; each part is built when it is first asked for."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.folder = Path(os.path.abspath(config.workspace))  # noqa: PTH100 - resolve() would follow links
+        self._open = ExitStack()
+        self._held: list[ChunkIndex] = []
+
+    @property
+    def project(self) -> Path:
+        """Folder that sources are relative to: the one that holds the workspace."""
+        return self.folder.parent
+
+    def close(self) -> None:
+        """Release everything that was opened, in reverse order."""
+        self._open.close()
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog, made when absent."""
+        from ragwright.ingest.catalog import Catalog
+
+        url = self.config.catalog.url
+        catalog = Catalog(url) if url else Catalog.in_folder(self.folder)
+        self._open.callback(catalog.close)
+        return catalog
+
+    @cached_property
+    def encoder(self) -> TransformerEncoder:
+        """The encoder, with its weights loaded."""
+        from ragwright.retrieval.encoder import load_encoder
+
+        settings = self.config.encoder
+        return load_encoder(
+            settings.model,
+            backend=settings.backend,
+            precision=settings.precision,
+            cache=settings.cache or self.folder / "models",
+            batch_tokens=settings.batch_tokens,
+            threads=settings.threads,
+        )
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The configured domain's profile."""
+        from ragwright.core.profile import load_profile
+
+        return load_profile(self.config.domain)
+
+    def chunker(self, domain: str) -> Chunker:
+        """The chunker of a domain under the present settings."""
+        from ragwright.core.profile import load_profile
+        from ragwright.ingest.chunk import build_chunker
+
+        settings = self.config.chunk
+        return build_chunker(
+            load_profile(domain),
+            self.encoder.tokenizer,
+            strategy=settings.strategy,
+            tokens=settings.tokens,
+            overlap=settings.overlap,
+        )
+
+    def live(self) -> tuple[str, Manifest]:
+        """The index version that answers.
+
+        Raises:
+            InputError: Nothing has been ingested.
+        """
+        found = self.existing_live()
+        if found is None:
+            raise self.nothing_ingested()
+        return found
+
+    def exists(self) -> bool:
+        """Whether there is a catalog; asking makes none."""
+        return self.config.catalog.url is not None or (self.folder / "catalog.sqlite3").is_file()
+
+    def existing_live(self) -> tuple[str, Manifest] | None:
+        """The index version that answers, or None; asking makes no workspace."""
+        return self.catalog.live_version() if self.exists() else None
+
+    def nothing_ingested(self) -> InputError:
+        """What to raise where documents are needed."""
+        return InputError(f"workspace {self.folder} holds no documents; run: ragwright ingest PATH")
+
+    def open_index(self, version: str, manifest: Manifest) -> ChunkIndex:
+        """Open an index version.
+
+        Raises:
+            IndexDamaged: It is gone or broken, or was made by another layout or model.
+        """
+        from ragwright.retrieval.terms import Terms
+
+        self.check_manifest(version, manifest)
+        terms = Terms(manifest.language)
+        index: ChunkIndex
+        if self.config.index.url:
+            from ragwright.retrieval.server import ServerIndex
+
+            index = ServerIndex.open(self._client, self._collection(version), terms=terms)
+        else:
+            from ragwright.retrieval.edge import EdgeIndex
+
+            index = EdgeIndex.open(self.shard(version), terms=terms)
+        self._held.append(index)
+        self._open.callback(self.release, index)
+        return index
+
+    def create_index(self, version: str, manifest: Manifest) -> ChunkIndex:
+        """Make an empty index version, in place of whatever a stopped run left under its name."""
+        from ragwright.retrieval.terms import Terms
+
+        self.drop_index(version)
+        terms = Terms(manifest.language)
+        index: ChunkIndex
+        if self.config.index.url:
+            from ragwright.retrieval.server import ServerIndex
+
+            collection = self._collection(version)
+            index = ServerIndex.create(self._client, collection, dimension=manifest.dimension, terms=terms)
+        else:
+            from ragwright.retrieval.edge import EdgeIndex
+
+            index = EdgeIndex.create(self.shard(version), dimension=manifest.dimension, terms=terms)
+        self._held.append(index)
+        self._open.callback(self.release, index)
+        return index
+
+    def release(self, index: ChunkIndex) -> None:
+        """Close an index, once: before its version is opened again, or with the workspace."""
+        if index in self._held:
+            self._held.remove(index)
+            index.close()
+
+    def make_live(self, version: str, manifest: Manifest) -> None:
+        """Let an index version answer from now on."""
+        if self.config.index.url:
+            from ragwright.retrieval.server import point_alias
+
+            point_alias(self._client, self.config.index.collection, self._collection(version))
+        self.catalog.save_version(version, manifest, live=True)
+
+    def drop_index(self, version: str) -> None:
+        """Delete an index version's data and its ledger; one that is not there is no error."""
+        if self.config.index.url:
+            from ragwright.retrieval.server import drop_collection
+
+            drop_collection(self._client, self._collection(version))
+        else:
+            from ragwright.retrieval.edge import checksums_path
+
+            shutil.rmtree(self.shard(version), ignore_errors=True)
+            checksums_path(self.shard(version)).unlink(missing_ok=True)
+        self.catalog.drop_version(version)
+
+    def shard(self, version: str) -> Path:
+        """Folder of an embedded index version."""
+        return self.folder / "indexes" / version
+
+    def new_manifest(self, domains: Sequence[str]) -> Manifest:
+        """The manifest of an index made now."""
+        from ragwright.ingest.catalog_values import Manifest
+        from ragwright.retrieval.payload import SCHEMA_VERSION
+
+        return Manifest(
+            schema=SCHEMA_VERSION,
+            model=self.config.encoder.model,
+            fingerprint=self.encoder.fingerprint,
+            dimension=self.encoder.dimension,
+            language=self.profile.language,
+            chunkers={domain: self.chunker(domain).fingerprint for domain in domains},
+        )
+
+    def check_manifest(self, version: str, manifest: Manifest) -> None:
+        """Refuse an index that this program or the configured model did not make.
+
+        Raises:
+            IndexDamaged: With both names and the command that mends it.
+        """
+        from ragwright.retrieval.payload import SCHEMA_VERSION
+
+        if manifest.schema != SCHEMA_VERSION:
+            raise IndexDamaged(
+                f"index {version} has layout {manifest.schema} and this version of ragwright reads "
+                f"{SCHEMA_VERSION}; run: ragwright ingest --rebuild"
+            )
+        if manifest.fingerprint != self.encoder.fingerprint:
+            raise IndexDamaged(
+                f"index {version} was made with {manifest.model} ({manifest.fingerprint}), and the "
+                f"configured model is {self.config.encoder.model} ({self.encoder.fingerprint}); "
+                "set encoder.model back, or run: ragwright ingest --rebuild"
+            )
+
+    def target(self, version: str, index: ChunkIndex) -> Target:
+        """Where an ingest writes."""
+        from ragwright.ingest.writer import Target
+
+        free = self.config.ingest.free_megabytes * 1_000_000
+        return Target(self.catalog, index, self.encoder, version, self.folder, free)
+
+    def ingest_settings(self, *, retry_failed: bool = False) -> IngestSettings:
+        """The settings of an ingest run."""
+        from ragwright.ingest.pipeline import IngestSettings
+        from ragwright.ingest.sandbox import ParseLimits
+
+        settings = self.config.ingest
+        limits = ParseLimits(
+            memory_megabytes=settings.parse_memory_megabytes,
+            cpu_seconds=settings.parse_cpu_seconds,
+            wall_seconds=settings.parse_wall_seconds,
+            file_bytes=settings.file_megabytes * 1_000_000,
+        )
+        return IngestSettings(
+            domain=self.config.domain,
+            jobs=settings.jobs or os.cpu_count() or 1,
+            limits=limits,
+            prune=settings.prune,
+            retry_failed=retry_failed,
+        )
+
+    def search_options(self) -> SearchOptions:
+        """The `[search]` section as the retriever takes it."""
+        from ragwright.retrieval.search import SearchOptions
+
+        return SearchOptions(**self.config.search.model_dump())
+
+    @cached_property
+    def retriever(self) -> HybridRetriever:
+        """The retriever over the live index."""
+        from ragwright.core.profile import load_profile
+        from ragwright.retrieval.search import HybridRetriever
+        from ragwright.retrieval.terms import Terms
+
+        version, manifest = self.live()
+        return HybridRetriever(
+            self.encoder,
+            self.open_index(version, manifest),
+            Terms(manifest.language),
+            options=self.search_options(),
+            expand=_expander([load_profile(domain) for domain in manifest.chunkers]),
+            hidden=lambda: set(self.catalog.strays(version)),
+        )
+
+    @cached_property
+    def generator(self) -> Generator:
+        """What writes answers."""
+        from ragwright.generation.extractive import ExtractiveGenerator
+
+        settings = self.config.answer
+        return ExtractiveGenerator(
+            self.catalog, spans=settings.spans, support=settings.support, nearest=settings.nearest
+        )
+
+    @cached_property
+    def _client(self) -> Any:
+        from ragwright.retrieval.server import connect
+
+        settings = self.config.index
+        key = settings.api_key.get_secret_value() if settings.api_key else None
+        return connect(settings.url or "", api_key=key, timeout_seconds=settings.timeout_seconds)
+
+    def _collection(self, version: str) -> str:
+        return f"{self.config.index.collection}-{version}"
+
+
+def _expander(profiles: Sequence[Profile]) -> Callable[[str], Sequence[str]]:
+    """Synonyms of a query's terms from the glossaries of every domain in the index."""
+
+    def expand(query: str) -> Sequence[str]:
+        return tuple(dict.fromkeys(word for profile in profiles for word in profile.expansions(query)))
+
+    return expand

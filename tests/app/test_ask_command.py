@@ -1,0 +1,72 @@
+"""`ragwright ask`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from typer.testing import Result
+
+Run = Callable[..., Result]
+QUESTION = "What torque do the axlebox cover bolts get?"
+
+
+def test_answer_is_quotes_and_then_their_sources(in_demo: Path, run: Run) -> None:
+    result = run("ask", QUESTION)
+    answer, _, sources = result.stdout.partition("\nSources\n")
+    assert result.exit_code == 0
+    quotes = answer.strip().split("\n\n")
+    assert [quote.rpartition(" ")[2] for quote in quotes] == [f"[{n + 1}]" for n in range(len(quotes))]
+    lines = sources.splitlines()
+    assert [line[:3] for line in lines[::2]] == [f"[{n + 1}]" for n in range(len(quotes))]
+    assert all(line.startswith("    documents/") and line.endswith(", exact]") for line in lines[1::2])
+
+
+def test_every_quote_stands_in_a_hit_where_it_is_cited(in_demo: Path, run: Run) -> None:
+    document = json.loads(run("ask", QUESTION, "--json").stdout)
+    answer = document["answer"]
+    assert (document["question"], answer["refused"]) == (QUESTION, False)
+    chunks = [hit["chunk"] for hit in answer["hits"]]
+    for citation in answer["citations"]:
+        span = citation["span"]
+        assert citation["quote"] in answer["text"]
+        assert any(
+            chunk["span"]["document_id"] == span["document_id"]
+            and chunk["text"][span["start"] - chunk["span"]["start"] :].startswith(citation["quote"])
+            for chunk in chunks
+        )
+
+
+def test_question_without_an_answer_is_refused_with_the_nearest_passages(in_demo: Path, run: Run) -> None:
+    result = run("ask", "What is the capital of Peru?")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("The documents do not answer this.\n\nThe nearest passages\n[1] ")
+    assert max(map(len, result.stdout.splitlines())) < 320
+    assert json.loads(run("ask", "What is the capital of Peru?", "--json").stdout)["answer"]["refused"]
+
+
+def test_explain_adds_support_and_the_scores_of_every_hit(in_demo: Path, run: Run) -> None:
+    output = run("ask", QUESTION, "--explain", "--limit", "4").stdout
+    assert "\nHits, support 0." in output
+    assert output.count("   scores: ") == 4
+
+
+def test_filter_without_a_match_is_a_refusal(in_demo: Path, run: Run) -> None:
+    result = run("ask", QUESTION, "--filter", "type=doc")
+    assert (result.exit_code, result.stdout) == (0, "The documents do not answer this.\n")
+
+
+def test_question_before_any_ingest_names_the_next_step(folder: Path, run: Run) -> None:
+    result = run("ask", "anything")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith("holds no documents; run: ragwright ingest PATH\n")
+    assert list(folder.iterdir()) == []
+    document = json.loads(run("ask", "anything", "--json").stdout)
+    assert document["error"]["type"] == "InputError"
+
+
+def test_empty_question_is_told(in_demo: Path, run: Run) -> None:
+    result = run("ask", "  ")
+    assert result.exit_code == 1
+    assert "holds no letters or digits" in result.stderr

@@ -1,0 +1,50 @@
+"""`ragwright status`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_empty_workspace_names_the_next_step_and_stays_unmade(folder: Path, run: Run) -> None:
+    result = run("status")
+    assert result.exit_code == 0
+    assert result.stdout == f"workspace {folder / '.ragwright'} is empty; next: ragwright ingest PATH\n"
+    assert json.loads(run("status", "--json").stdout)["index"] is None
+    assert list(folder.iterdir()) == []
+
+
+def test_counts_model_and_failures_are_shown(project: Path, run: Run) -> None:
+    (project / "docs" / "bad.txt").touch()
+    run("ingest", "docs")
+    result = run("status")
+    lines = result.stdout.splitlines()
+    assert lines[-1] == "failed docs/bad.txt: empty: no text found"
+    shown = {line[:14].strip(): line[14:] for line in lines[1:-1]}
+    assert result.exit_code == 0
+    assert shown["index"] == "v1, embedded"
+    assert shown["model"].startswith("all-MiniLM-L6-v2 (")
+    assert (shown["domains"], shown["chunks"], shown["failed files"]) == ("general", "3", "1")
+    assert shown["documents"].startswith("3 (")
+
+
+def test_json_agrees_with_what_is_on_disk(project: Path, run: Run) -> None:
+    document = json.loads(run("status", "--json", "--documents").stdout)
+    texts = [path.read_text(encoding="utf-8") for path in (project / "docs").rglob("*.*")]
+    assert document["counts"]["documents"] == len(texts)
+    assert document["counts"]["characters"] == sum(map(len, texts))
+    assert document["documents"] == ["docs/harbour.md", "docs/mail/crane.txt", "docs/mail/ferry.txt"]
+    assert document["failures"] == {}
+    assert 0 < document["bytes_on_disk"] < 50e6
+
+
+def test_documents_are_listed_when_asked_for(project: Path, run: Run) -> None:
+    assert "docs/harbour.md" not in run("status").stdout
+    assert run("status", "--documents").stdout.endswith(
+        "docs/harbour.md\ndocs/mail/crane.txt\ndocs/mail/ferry.txt\n"
+    )
