@@ -1,9 +1,8 @@
-"""What every test shares: where converted models are kept, and imports such as `tests.fakes`."""
+"""What every test shares: where converted models are kept, the encoder, and a quick folder."""
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,19 +13,15 @@ import pytest
 if TYPE_CHECKING:
     from ragwright.retrieval.encoder import TransformerEncoder
 
-ROOT = str(Path(__file__).parents[1])
-if ROOT not in sys.path:
-    sys.path.insert(0, ROOT)
-
 
 @pytest.fixture(scope="session")
-def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Folder of converted models: that of RAGWRIGHT_ENCODER__CACHE, else one made for this run.
+def model_cache(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Folder of converted models: that of RAGWRIGHT_ENCODER__CACHE, else one that pytest keeps between runs.
 
     The variable names it while the session lasts, so that child processes convert nothing again.
     """
     given = os.environ.get("RAGWRIGHT_ENCODER__CACHE")
-    folder = Path(given) if given else tmp_path_factory.mktemp("models")
+    folder = Path(given) if given else request.config.cache.mkdir("models")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAGWRIGHT_ENCODER__CACHE", str(folder))
         yield folder

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ragwright.app.console import Console
 from ragwright.app.workspace import Workspace
 from ragwright.core.errors import WorkspaceBusy
 from ragwright.core.lock import workspace_lock
 
 if TYPE_CHECKING:
-    from ragwright.app.console import Console
     from ragwright.core.config import Config
 
 # A search waits this long for another one to end; an ingest takes longer and is named instead.
 _SEARCH_WAITS_SECONDS = 10.0
+
+
+@contextmanager
+def open_workspace(
+    folder: Path | str | None = None, *, settings: Mapping[str, Any] | None = None
+) -> Iterator[Workspace]:
+    """A workspace for searching and asking from Python.
+
+    Args:
+        folder: The workspace; None takes the configured one.
+        settings: Values by dotted key, such as `search.limit`; what is not named comes from environment,
+            file and defaults, as for the command line.
+
+    Raises:
+        ConfigError: A setting is unknown, of the wrong type or out of range.
+        WorkspaceBusy: Another process holds it for longer than a search waits.
+    """
+    from ragwright.core.config import load_config
+
+    flags = {"workspace": folder, **(settings or {})}
+    config = load_config(flags=flags, file=None, environ=os.environ).config
+    with reading(config, purpose="a Python program", console=Console(quiet=True)) as workspace:
+        yield workspace
 
 
 @contextmanager

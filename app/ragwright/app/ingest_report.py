@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ragwright.app.console import Console, Styled, escape_control
 
 if TYPE_CHECKING:
-    from ragwright.ingest.report import IngestReport
+    from ragwright.ingest.report import IngestPlan, IngestReport
 
 _NAMED_UNSUPPORTED = 5
 
@@ -34,6 +34,25 @@ class IngestRequest:
     def names_files(self) -> bool:
         """Whether it asks for files, and not only for a rebuild."""
         return bool(self.paths) or self.retry_failed
+
+
+def tell_plan(plan: IngestPlan, request: IngestRequest, *, documents: int, console: Console) -> None:
+    """Say what an ingest would do, and a rebuild of so many documents before it, if one was asked for."""
+    if console.json:
+        console.emit_json(plan)
+    if request.rebuild:
+        console.out(f"would rebuild the index from {documents:,} documents")
+    if not request.names_files:
+        return
+    for word, sources in (("add", plan.add), ("update", plan.update), ("delete", plan.delete)):
+        for source in sources:
+            console.out(f"would {word} ", escape_control(source, keep=""))
+    tell_unsupported(plan.unsupported, console)
+    console.out(
+        f"would add {len(plan.add):,}, update {len(plan.update):,}, skip {len(plan.skip):,}, "
+        f"delete {len(plan.delete):,}"
+    )
+    tell_failures({**plan.problems, **plan.failed_before}, console)
 
 
 def tell_report(

@@ -111,11 +111,12 @@ class Workspace:
         """What to raise where documents are needed."""
         return InputError(f"workspace {self.folder} holds no documents; run: ragwright ingest PATH")
 
-    def open_index(self, version: str, manifest: Manifest) -> ChunkIndex:
-        """Open an index version.
+    def open_index(self, version: str, manifest: Manifest, *, incomplete: bool = False) -> ChunkIndex:
+        """Open an index version; one that has lost chunks only when `incomplete` allows it.
 
         Raises:
-            IndexDamaged: It is gone or broken, or was made by another layout or model.
+            IndexDamaged: It is gone or broken, holds less than the catalog says, or was made by another
+                layout or model.
         """
         from ragwright.retrieval.terms import Terms
 
@@ -132,6 +133,12 @@ class Workspace:
             index = EdgeIndex.open(self.shard(version), terms=terms)
         self._held.append(index)
         self._open.callback(self.release, index)
+        # The engine opens a folder that has lost files as if it were empty.
+        stored, known = index.count(), self.catalog.counts(version).chunks
+        if stored < known and not incomplete:
+            raise IndexDamaged(
+                f"index {version} holds {stored} of its {known} chunks; run: ragwright ingest --rebuild"
+            )
         return index
 
     def create_index(self, version: str, manifest: Manifest) -> ChunkIndex:

@@ -63,7 +63,7 @@ def _examine(workspace: Workspace) -> Iterator[Finding]:
         for problem in compare_checksums(shard, checksums_path(shard)):
             yield Finding("index files", f"{shard}: {problem}", REBUILD)
     try:
-        index = workspace.open_index(version, manifest)
+        index = workspace.open_index(version, manifest, incomplete=True)
     except (IndexDamaged, ModelError) as error:
         problem, _, remedy = str(error).partition("; ")
         yield Finding("index", problem, remedy)

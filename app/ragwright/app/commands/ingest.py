@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragwright.app.access import writing
-from ragwright.app.console import Console, escape_control
-from ragwright.app.ingest_report import IngestRequest, tell_failures, tell_report, tell_unsupported
+from ragwright.app.indexing import discover_failed, discover_paths, ingest_files, rebuild_index
+from ragwright.app.ingest_report import IngestRequest, tell_plan, tell_report
 from ragwright.app.progress import Progress
 from ragwright.app.session import Options, Session, open_session
 from ragwright.app.workspace import Workspace
-from ragwright.core.errors import IndexDamaged, InputError
+from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ragwright.core.protocols import ChunkIndex
-    from ragwright.ingest.catalog_values import Manifest
     from ragwright.ingest.discover import Discovery
     from ragwright.ingest.report import IngestReport
-
-_FIRST_VERSION = "v1"
 
 
 def ingest(
@@ -92,13 +88,23 @@ def _run(session: Session, request: IngestRequest) -> tuple[IngestReport, Ingest
     # Before a workspace is made, so that a path that is not there leaves none behind.
     found = _discover(Workspace(config), request) if request.paths else None
     with writing(config, purpose="ragwright ingest", make=bool(request.paths)) as workspace:
-        discovery = found or _discover(workspace, request)
-        with Progress(session.console, sizes=_sizes(discovery)) as progress:
-            if request.rebuild:
-                rebuilt = _rebuild(workspace, session.console)
-            if request.names_files:
-                report = _ingest(workspace, discovery, progress, retry_failed=request.retry_failed)
+        if request.rebuild:
+            with Progress(session.console) as progress:
+                rebuilt = rebuild_index(workspace, progress)
+        if request.names_files:
+            discovery = found or _discover(workspace, request)
+            with Progress(session.console, sizes=_sizes(discovery)) as progress:
+                report = ingest_files(workspace, discovery, progress, retry_failed=request.retry_failed)
     return report, rebuilt
+
+
+def _discover(workspace: Workspace, request: IngestRequest) -> Discovery:
+    """The files under the paths; without paths those that failed before, if they are to be tried again."""
+    from ragwright.ingest.discover import Discovery
+
+    if request.paths:
+        return discover_paths(workspace, request.paths)
+    return discover_failed(workspace) if request.retry_failed else Discovery(())
 
 
 def _sizes(discovery: Discovery) -> dict[str, int]:
@@ -113,104 +119,11 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _discover(workspace: Workspace, request: IngestRequest) -> Discovery:
-    """The files under the paths; without paths those that failed before, if they are to be tried again."""
-    from ragwright.ingest.discover import Discovery, SourceFile, discover, path_of
-
-    if not request.names_files:
-        return Discovery(())
-    if not request.paths:
-        failed = workspace.catalog.failures()
-        files = tuple(SourceFile(path_of(source, workspace.project), source) for source in failed)
-        return Discovery(files)
-    settings = workspace.config.ingest
-    return discover(
-        request.paths,
-        project=workspace.project,
-        exclude=settings.exclude,
-        include_hidden=settings.include_hidden,
-        workspace=workspace.folder,
-    )
-
-
-def _ingest(
-    workspace: Workspace, discovery: Discovery, progress: Progress, *, retry_failed: bool
-) -> IngestReport:
-    from ragwright.ingest.pipeline import ingest
-
-    version, index = _index_for(workspace)
-    return ingest(
-        discovery,
-        workspace.target(version, index),
-        chunker=workspace.chunker(workspace.config.domain),
-        settings=workspace.ingest_settings(retry_failed=retry_failed),
-        observer=progress,
-    )
-
-
-def _index_for(workspace: Workspace) -> tuple[str, ChunkIndex]:
-    """The live index, ready for documents of the configured domain; made when there is none."""
-    domain = workspace.config.domain
-    live = workspace.existing_live()
-    if live is None:
-        manifest = workspace.new_manifest([domain])
-        index = workspace.create_index(_FIRST_VERSION, manifest)
-        workspace.make_live(_FIRST_VERSION, manifest)
-        return _FIRST_VERSION, index
-    version, manifest = live
-    workspace.check_manifest(version, manifest)
-    extended = _with_domain(workspace, version, manifest, domain)
-    index = workspace.open_index(version, manifest)
-    if extended is not manifest:
-        workspace.catalog.save_version(version, extended, live=True)
-    return version, index
-
-
-def _with_domain(workspace: Workspace, version: str, manifest: Manifest, domain: str) -> Manifest:
-    """The manifest with this domain's chunker settings.
-
-    Raises:
-        IndexDamaged: The index holds documents of this domain that were cut by other settings.
-    """
-    from dataclasses import replace
-
-    now, then = workspace.chunker(domain).fingerprint, manifest.chunkers.get(domain)
-    if then == now:
-        return manifest
-    if then is not None:
-        raise IndexDamaged(
-            f"index {version} holds {domain} documents cut by other chunk settings ({then}) than the "
-            f"present ones ({now}); set them back, or run: ragwright ingest --rebuild"
-        )
-    return replace(manifest, chunkers={**manifest.chunkers, domain: now})
-
-
-def _rebuild(workspace: Workspace, console: Console) -> IngestReport:
-    """Build a new index version beside the live one, switch to it, and delete the old one."""
-    from ragwright.ingest.pipeline import rebuild
-
-    former, manifest = workspace.live()
-    for version in workspace.catalog.versions():
-        if version != former:
-            workspace.drop_index(version)  # left by a rebuild that was stopped
-    version = f"v{int(former.removeprefix('v')) + 1}"
-    manifest = workspace.new_manifest(list(manifest.chunkers))
-    index = workspace.create_index(version, manifest)
-    workspace.catalog.save_version(version, manifest, live=False)
-    with Progress(console) as progress:
-        target = workspace.target(version, index)
-        report = rebuild(target, chunker_for=workspace.chunker, observer=progress)
-    workspace.release(index)
-    workspace.make_live(version, manifest)
-    workspace.drop_index(former)
-    return report
-
-
 def _tell_plan(session: Session, request: IngestRequest) -> int:
     """Say what would be done; this changes nothing, and makes no workspace."""
     from ragwright.ingest.pipeline import plan_ingest
 
-    console, workspace = session.console, Workspace(session.config)
+    workspace = Workspace(session.config)
     try:
         if request.rebuild or not request.paths:
             workspace.live()
@@ -220,19 +133,7 @@ def _tell_plan(session: Session, request: IngestRequest) -> int:
         workspace.close()
     settings = workspace.ingest_settings(retry_failed=request.retry_failed)
     plan = plan_ingest(discovery, known, settings=settings)
-    if console.json:
-        console.emit_json(plan)
-    if request.rebuild:
-        documents = sum(bool(each.domain) for each in known.values())
-        console.out(f"would rebuild the index from {documents:,} documents")
-    if not request.names_files:
-        return 0
-    for word, sources in (("add", plan.add), ("update", plan.update), ("delete", plan.delete)):
-        for source in sources:
-            console.out(f"would {word} ", escape_control(source, keep=""))
-    tell_unsupported(plan.unsupported, console)
-    console.out(
-        f"would add {len(plan.add):,}, update {len(plan.update):,}, skip {len(plan.skip):,}, "
-        f"delete {len(plan.delete):,}"
+    tell_plan(
+        plan, request, documents=sum(bool(each.domain) for each in known.values()), console=session.console
     )
-    return tell_failures({**plan.problems, **plan.failed_before}, console)
+    return 1 if plan.problems or plan.failed_before else 0

@@ -1,0 +1,124 @@
+"""Bringing an index up to date: which files, into which version, cut by which settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragwright.app.workspace import Workspace
+from ragwright.core.errors import IndexDamaged
+
+if TYPE_CHECKING:
+    from ragwright.core.protocols import ChunkIndex
+    from ragwright.ingest.catalog_values import Manifest
+    from ragwright.ingest.discover import Discovery
+    from ragwright.ingest.report import IngestReport
+    from ragwright.ingest.writer import Observer
+
+_FIRST_VERSION = "v1"
+
+
+def discover_paths(workspace: Workspace, paths: Sequence[Path]) -> Discovery:
+    """The files under paths.
+
+    Raises:
+        InputError: A path does not exist, or is a URL.
+    """
+    from ragwright.ingest.discover import discover
+
+    settings = workspace.config.ingest
+    return discover(
+        paths,
+        project=workspace.project,
+        exclude=settings.exclude,
+        include_hidden=settings.include_hidden,
+        workspace=workspace.folder,
+    )
+
+
+def discover_failed(workspace: Workspace) -> Discovery:
+    """The files that failed before."""
+    from ragwright.ingest.discover import Discovery, SourceFile, path_of
+
+    failed = workspace.catalog.failures()
+    return Discovery(tuple(SourceFile(path_of(source, workspace.project), source) for source in failed))
+
+
+def ingest_files(
+    workspace: Workspace, discovery: Discovery, observer: Observer, *, retry_failed: bool = False
+) -> IngestReport:
+    """Bring the live index up to date with files; see `ragwright.ingest.pipeline.ingest`.
+
+    Raises:
+        IndexDamaged: The index was made by another model, or by other chunk settings of this domain.
+    """
+    from ragwright.ingest.pipeline import ingest
+
+    version, index = _index_for(workspace)
+    return ingest(
+        discovery,
+        workspace.target(version, index),
+        chunker=workspace.chunker(workspace.config.domain),
+        settings=workspace.ingest_settings(retry_failed=retry_failed),
+        observer=observer,
+    )
+
+
+def rebuild_index(workspace: Workspace, observer: Observer) -> IngestReport:
+    """Build a new index version beside the live one, switch to it, and delete the old one.
+
+    Raises:
+        InputError: Nothing has been ingested.
+    """
+    from ragwright.ingest.pipeline import rebuild
+
+    former, manifest = workspace.live()
+    for version in workspace.catalog.versions():
+        if version != former:
+            workspace.drop_index(version)  # left by a rebuild that was stopped
+    version = f"v{int(former.removeprefix('v')) + 1}"
+    manifest = workspace.new_manifest(list(manifest.chunkers))
+    index = workspace.create_index(version, manifest)
+    workspace.catalog.save_version(version, manifest, live=False)
+    report = rebuild(workspace.target(version, index), chunker_for=workspace.chunker, observer=observer)
+    workspace.release(index)
+    workspace.make_live(version, manifest)
+    workspace.drop_index(former)
+    return report
+
+
+def _index_for(workspace: Workspace) -> tuple[str, ChunkIndex]:
+    """The live index, ready for documents of the configured domain; made when there is none."""
+    domain = workspace.config.domain
+    live = workspace.existing_live()
+    if live is None:
+        manifest = workspace.new_manifest([domain])
+        index = workspace.create_index(_FIRST_VERSION, manifest)
+        workspace.make_live(_FIRST_VERSION, manifest)
+        return _FIRST_VERSION, index
+    version, manifest = live
+    workspace.check_manifest(version, manifest)
+    extended = _with_domain(workspace, version, manifest, domain)
+    index = workspace.open_index(version, manifest)
+    if extended is not manifest:
+        workspace.catalog.save_version(version, extended, live=True)
+    return version, index
+
+
+def _with_domain(workspace: Workspace, version: str, manifest: Manifest, domain: str) -> Manifest:
+    """The manifest with this domain's chunker settings.
+
+    Raises:
+        IndexDamaged: The index holds documents of this domain that were cut by other settings.
+    """
+    now, then = workspace.chunker(domain).fingerprint, manifest.chunkers.get(domain)
+    if then == now:
+        return manifest
+    if then is not None:
+        raise IndexDamaged(
+            f"index {version} holds {domain} documents cut by other chunk settings ({then}) than the "
+            f"present ones ({now}); set them back, or run: ragwright ingest --rebuild"
+        )
+    return replace(manifest, chunkers={**manifest.chunkers, domain: now})
