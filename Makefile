@@ -51,6 +51,7 @@ $(VENV)/.bench: $(READY)
 	touch $@
 
 bench: $(VENV)/.bench
+	$(BIN)/python bench/sentences.py
 	$(BIN)/python bench/encode.py
 	$(BIN)/python bench/retrieval.py
 	$(BIN)/python bench/ingest.py

@@ -1,89 +1,144 @@
-"""Running headers, footers and page numbers: what comes back at the edges of many pages."""
+"""Running headers, footers and page numbers: what comes back at the edges of many pages.
+
+Furniture enters no chunk, so a row that might be content stays in the body: it must stand apart from the body
+and come back letter by letter. Only page numbers may differ.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
-from ragwright.ingest.pdf_layout import Line, Page, join_row, rows_of
+from ragwright.ingest.pdf_layout import Line, Page, box_of, join_row, rows_of
 
-_Key = tuple[str, int]  # text with digits made equal, height on the page
+_Key = tuple[str, bool, int]  # text without page numbers, whether at the top, height on the page
 
 _BAND = 0.17  # share of the page height in which running headers and footers stand
-_BAND_ROWS = 3  # no more rows than these, from either edge, are looked at
-_EDGE_NUMBER = re.compile(r"^(\d{1,4})\b|\b(\d{1,4})$")
+_BLOCK_ROWS = 3  # rows from an edge among which the gap to the body is looked for
+_EDGE_ROWS = 2  # no more rows than these become furniture at an edge
+_WIDE_STEP = 1.45  # usual line distances from an edge row to the body
+_SMALL = 0.9  # of the body's font size
+_WINDOW = 4  # pages on either side among which a running head comes back
+_FAR = 100  # more pages than these never stand before page 1 of a numbering with words beside the numbers
+_NUMBER = r"(?P<number>\d{1,4})(?:\s*(?:of|/|von|sur|de)\s*\d{1,4})?"
 _PAGE_NUMBER = re.compile(
-    r"[-–—|\s]*((page|seite|p\.)\s*)?(\d{1,4}|[ivxl]{1,7})(\s*(of|/|von|sur|de)\s*\d{1,4})?[-–—|\s]*",
-    re.IGNORECASE,
+    rf"[-–—|\s]*(?:(?P<word>page|seite|p\.)\s*)?(?:{_NUMBER}|[ivxl]{{1,7}})[-–—|\s]*", re.IGNORECASE
 )
-_DIGITS = re.compile(r"\d+")
+_PAGE_PHRASE = re.compile(rf"\b(?:page|seite|p\.)\s*{_NUMBER}", re.IGNORECASE)
+_BESIDE = re.compile(r"^(\d{1,4})\s+\D|[|–—·•]\s*(\d{1,4})$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row at an edge: its runs, whether at the top, whether it stands apart, whether it is the outermost."""
+
+    runs: Sequence[Line]
+    line: Line
+    top: bool
+    apart: bool
+    outermost: bool
 
 
 def split_furniture(pages: Sequence[Page]) -> list[tuple[list[Line], list[Line], list[Line]]]:
     """Take running headers, footers and page numbers out of every page.
 
     Returns:
-        For each page: rows of the head, the lines of the body, and rows of the foot. A row counts when its
-        text, with digits made equal, stands at the same height on several pages, when it holds a number
-        that counts along with the pages, or when it is nothing but a page number at the very edge.
+        For each page: rows of the head, the lines of the body, and rows of the foot. A row counts when it
+        stands apart from the body and its text, but for page numbers, comes back at the same height on pages
+        nearby; when it holds a number that counts along with the pages; or when it is nothing but a page
+        number at the very edge. At most two rows at either edge count.
     """
-    candidates = [(page, _edge_rows(page)) for page in pages]
+    candidates = [(page, rows) for page, rows in zip(pages, _edge_rows(pages), strict=True)]
+    needed = 2 if len(pages) < 5 else 3
     places: defaultdict[_Key, set[int]] = defaultdict(set)
     offsets: Counter[tuple[int, bool]] = Counter()
     for page, rows in candidates:
-        for line, _ in rows:
-            places[_key(line)].add(page.number)
-        offsets.update({(number - page.number, top) for line, top in rows for number in _edge_numbers(line)})
-    needed = 2 if len(pages) < 5 else 3
-    common = {
-        (key, one) for key, on in places.items() if len(on) >= needed for one in on if _has_near(on, one)
-    }
+        for row in rows:
+            places[_key(row)].add(page.number)
+        offsets.update({(number - page.number, row.top) for row in rows for number in _numbers(row, page)})
     counting = {key for key, count in offsets.items() if count >= max(needed, 0.3 * len(pages))}
-    return [_split(page, rows, common, counting) for page, rows in candidates]
-
-
-def _edge_rows(page: Page) -> list[tuple[Line, bool]]:
-    """Joined rows near the top (True) and the bottom (False) edge, from the edge inwards."""
-    _, bottom, _, top = page.bounds
-    reach = _BAND * (top - bottom)
-    high = rows_of(line for line in page.lines if line.top > top - reach)[:_BAND_ROWS]
-    low = rows_of(line for line in page.lines if line.bottom < bottom + reach)[-_BAND_ROWS:]
-    return [(join_row(row), True) for row in high] + [(join_row(row), False) for row in reversed(low)]
-
-
-def _has_near(numbers: set[int], number: int) -> bool:
-    """Whether one of the next two pages on either side is among them: running heads run on."""
-    return any(number + step in numbers for step in (-2, -1, 1, 2))
-
-
-def _key(line: Line) -> _Key:
-    return _DIGITS.sub("0", line.text.casefold()), round(line.baseline / 4)
-
-
-def _edge_numbers(line: Line) -> set[int]:
-    return {int(match.group(1) or match.group(2)) for match in _EDGE_NUMBER.finditer(line.text)}
-
-
-def _split(
-    page: Page,
-    rows: Sequence[tuple[Line, bool]],
-    common: set[tuple[_Key, int]],
-    counting: set[tuple[int, bool]],
-) -> tuple[list[Line], list[Line], list[Line]]:
-    chosen = [
-        (line, top)
-        for position, (line, top) in enumerate(rows)
-        if (_key(line), page.number) in common
-        or any((number - page.number, top) in counting for number in _edge_numbers(line))
-        or (_PAGE_NUMBER.fullmatch(line.text) and (position == 0 or position == _first_low(rows)))
+    return [
+        _split(page, [row for row in rows if _is_furniture(row, page, places, counting, needed)])
+        for page, rows in candidates
     ]
-    spans = [(line.bottom, line.top) for line, _ in chosen]
-    body = [line for line in page.lines if not any(low < line.baseline < high for low, high in spans)]
-    head = [line for line, top in chosen if top]
-    foot = [line for line, top in chosen if not top]
-    return head, body, foot[::-1]
 
 
-def _first_low(rows: Sequence[tuple[Line, bool]]) -> int:
-    return next((index for index, (_, top) in enumerate(rows) if not top), -1)
+def _is_furniture(
+    row: _Row,
+    page: Page,
+    places: dict[_Key, set[int]],
+    counting: set[tuple[int, bool]],
+    needed: int,
+) -> bool:
+    counts = any((number - page.number, row.top) in counting for number in _numbers(row, page))
+    alone = _PAGE_NUMBER.fullmatch(row.line.text)
+    if alone is not None and counts:
+        return True
+    if not row.apart:
+        return False
+    if counts or _comes_back(places[_key(row)], page.number, needed):
+        return True
+    number = alone["number"] if alone is not None else None
+    return alone is not None and row.outermost and (bool(alone["word"]) or len(number or "") <= 3)
+
+
+def _comes_back(numbers: set[int], number: int, needed: int) -> bool:
+    """Whether enough of the pages nearby have the row; a head may stand on every other page only."""
+    return sum(number + step in numbers for step in range(-_WINDOW, _WINDOW + 1)) >= needed
+
+
+def _edge_rows(pages: Sequence[Page]) -> list[list[_Row]]:
+    """For every page the rows near its top, then those near its bottom, each from the edge inwards."""
+    rows_by_page = [rows_of(page.lines) for page in pages]
+    joined = [[join_row(row) for row in rows] for rows in rows_by_page]
+    size, step = _body_size(line for rows in joined for line in rows), _usual_step(joined)
+    result = []
+    for page, rows, lines in zip(pages, rows_by_page, joined, strict=True):
+        _, bottom, _, top = page.bounds
+        reach = _BAND * (top - bottom)
+        high = [at for at, line in enumerate(lines) if line.top > top - reach]
+        low = [at for at, line in enumerate(lines) if line.bottom < bottom + reach and at not in high][::-1]
+        found = []
+        for indices, edge in ((high, True), (low, False)):
+            apart = _apart([lines[at] for at in (range(len(lines)) if edge else range(len(lines))[::-1])], step)
+            for position, at in enumerate(indices[:_EDGE_ROWS]):
+                stands = position < apart or lines[at].size < _SMALL * size
+                found.append(_Row(rows[at], lines[at], edge, stands, position == 0))
+        result.append(found)
+    return result
+
+
+def _apart(lines: Sequence[Line], step: float) -> int:
+    """How many rows, from the edge inwards, a gap wider than between lines parts from the body."""
+    for count, (outer, inner) in enumerate(pairwise(lines[: _BLOCK_ROWS + 1]), start=1):
+        if abs(outer.baseline - inner.baseline) > _WIDE_STEP * step * max(outer.size, inner.size):
+            return count
+    return len(lines) if len(lines) <= _EDGE_ROWS else 0
+
+
+def _body_size(lines: Iterable[Line]) -> float:
+    """The font size in which most characters are set."""
+    counts: Counter[float] = Counter()
+    for line in lines:
+        counts[line.size] += len(line.text)
+    return counts.most_common(1)[0][0] if counts else 10.0
+
+
+def _usual_step(pages: Sequence[Sequence[Line]]) -> float:
+    """The usual distance between baselines, in font sizes; 1.2 when nothing can be seen."""
+    steps = [
+        (upper.baseline - lower.baseline) / max(upper.size, lower.size)
+        for lines in pages
+        for upper, lower in pairwise(lines)
+    ]
+    usual = [step for step in steps if 0.8 < step < 2.2]
+    return median(usual) if usual else 1.2
+
+
+def _key(row: _Row) -> _Key:
+    text = " ".join("#" if _PAGE_NUMBER.fullmatch(run.text) else run.text for run in row.runs)
+    return text, row.top, round(row.line.baseline / 4)
