@@ -138,6 +138,21 @@ def test_evidence_keeps_to_the_token_budget(
     assert bool(texts) == (budget > 0)
 
 
+def test_a_chunk_that_belongs_to_no_committed_document_is_not_shown(
+    index: EdgeIndex, encoder: TransformerEncoder, terms: Terms, retriever: HybridRetriever
+) -> None:
+    query = "When does the cafeteria open?"
+    first = retriever.search(query)[0].chunk.id
+    careful = HybridRetriever(encoder, index, terms, options=SearchOptions(), hidden=lambda: {first})
+    assert first not in [hit.chunk.id for hit in careful.search(query)]
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_one_is_refused(retriever: HybridRetriever, limit: int) -> None:
+    with pytest.raises(InputError, match="at least one"):
+        retriever.search("bolts", limit=limit)
+
+
 def test_filters_bound_what_is_found(retriever: HybridRetriever) -> None:
     (hit,) = retriever.search("gasket", filters={"source": "file5.md"})
     assert hit.source == "file5.md"

@@ -142,3 +142,27 @@ def _usual_step(pages: Sequence[Sequence[Line]]) -> float:
 def _key(row: _Row) -> _Key:
     text = " ".join("#" if _PAGE_NUMBER.fullmatch(run.text) else run.text for run in row.runs)
     return text, row.top, round(row.line.baseline / 4)
+
+
+def _numbers(row: _Row, page: Page) -> set[int]:
+    """The numbers in a row that may be the page's: alone, after a word for page, at an outer end."""
+    found = [int(match["number"]) for match in _PAGE_PHRASE.finditer(row.line.text)]
+    near = {int(match[1] or match[2]) for match in _BESIDE.finditer(row.line.text)}
+    alone = _PAGE_NUMBER.fullmatch(row.line.text)
+    if alone is not None:
+        return {int(alone["number"])} if alone["number"] else set()
+    left, _, right, _ = box_of(page.lines)
+    for run in row.runs:
+        outer = run.left < left + run.size or run.right > right - run.size
+        match = _PAGE_NUMBER.fullmatch(run.text)
+        if outer and match is not None and match["number"]:
+            near.add(int(match["number"]))
+    return {*found, *(number for number in near if number - page.number <= _FAR)}
+
+
+def _split(page: Page, rows: Sequence[_Row]) -> tuple[list[Line], list[Line], list[Line]]:
+    spans = [(row.line.bottom, row.line.top) for row in rows]
+    body = [line for line in page.lines if not any(low < line.baseline < high for low, high in spans)]
+    head = [row.line for row in rows if row.top]
+    foot = [row.line for row in rows if not row.top]
+    return head, body, foot[::-1]
