@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -100,8 +101,13 @@ def test_every_chunk_is_exact_within_its_budget_and_nothing_visible_is_lost(
         _check(document, chunk, tokenizer, tokens=tokens)
     held = {i for chunk in chunks for i in range(chunk.span.start, chunk.span.end)}
     visible = _visible(document)
-    assert visible <= held
-    assert {i for i in held if not document.text[i].isspace()} == visible
+    assert {i for i in held if not document.text[i].isspace()} <= visible
+    spoken = [any(c.isalnum() for c in chunk.text) for chunk in chunks]
+    assert all(spoken) or not any(spoken)
+    # What is left out could only have made a chunk without letter or digit.
+    assert not any(document.text[i].isalnum() for i in visible - held)
+    if not any(block.kind == "furniture" for block in document.blocks) and len(document.text) <= tokens:
+        assert visible <= held
     assert [chunk.span for chunk in chunks] == sorted({chunk.span for chunk in chunks})
     assert len({chunk.id for chunk in chunks}) == len(chunks)
 
@@ -140,6 +146,37 @@ def test_furniture_ends_a_chunk_and_stands_in_none(tokenizer: Tokenizer) -> None
             Document("d", "a.pdf", "", text, blocks)
         )
         assert [(c.text, c.page) for c in chunks] == [("One half of it", 1), ("and the other half.", 2)]
+
+
+def test_a_rule_alone_between_furniture_makes_no_chunk_unless_there_is_nothing_else(
+    tokenizer: Tokenizer,
+) -> None:
+    text = "Words on a page.\n\nPage 1\n\n* * *"
+    blocks = (Block("paragraph", 0, 16), Block("furniture", 18, 24))
+    (chunk,) = build_chunker(Profile(), tokenizer)(Document("d", "a.pdf", "", text, blocks))
+    assert chunk.text == "Words on a page."
+    (chunk,) = build_chunker(Profile(), tokenizer)(Document("d", "a.txt", "", "* * *"))
+    assert chunk.text == "* * *"
+
+
+def test_signs_are_no_sentence_of_their_own(tokenizer: Tokenizer) -> None:
+    text = "First words.\n\n***\n\nA\n\nLast words.\n\n7"
+    chunks = build_chunker(Profile(), tokenizer)(Document("d", "a.txt", "", text))
+    found = [text[s.start : s.end] for chunk in chunks for s in chunk.sentences]
+    assert found == ["First words.\n\n***", "A\n\nLast words.\n\n7"]
+
+
+@pytest.mark.parametrize("part", ["x", "日本語文字列", "日本語文書。", "aB3+x/", "เขียน"])
+def test_text_without_white_space_is_cut_in_linear_time(tokenizer: Tokenizer, part: str) -> None:
+    text = part * (60_000 // len(part))
+    for strategy in STRATEGIES:
+        began = time.perf_counter()
+        chunks = build_chunker(Profile(), tokenizer, strategy=strategy, overlap=0)(
+            Document("d", "a.txt", "", text)
+        )
+        assert time.perf_counter() - began < 5
+        assert "".join(chunk.text for chunk in chunks) == text
+        assert all(len(tokenizer.starts(chunk.text)) <= 200 for chunk in chunks)
 
 
 def test_ids_do_not_depend_on_the_run_or_the_hash_seed() -> None:

@@ -90,8 +90,8 @@ def test_hidden_and_excluded_names_and_the_workspace_are_left_out(tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("https://example.org/a.pdf", "is a URL"),
-        ("s3://bucket/a.pdf", "is a URL"),
+        ("https://example.org/a.pdf", r"^https://example\.org/a\.pdf is a URL"),
+        ("file:///home/a.pdf", "^file:///home/a.pdf is a URL"),
         ("absent.md", "does not exist"),
         ("x" * 4000, "does not exist"),
     ],

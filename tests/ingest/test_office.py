@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -47,7 +48,7 @@ def check_offsets(parsed: Parsed) -> None:
 
 
 def page(body: str, head: str = "") -> Parsed:
-    return parse(f"<html><head>{head}</head><body>{body}</body></html>".encode(), "page.html", HTML)
+    return parse(f"<html><head>{head}</head><body>{body}</body></html>".encode(), HTML)
 
 
 def saved(thing: object) -> bytes:
@@ -147,7 +148,7 @@ def test_html_in_forms_details_and_nested_tables_is_kept() -> None:
     ],
 )
 def test_html_is_decoded_as_browsers_do(data: bytes, text: str) -> None:
-    parsed = parse(data, "page.html", HTML)
+    parsed = parse(data, HTML)
     assert parsed.text.strip() == text or text == "é"
 
 
@@ -175,7 +176,7 @@ def test_amounts_stand_under_their_headings() -> None:
 
 
 def test_docx_gives_headings_lists_tables_and_furniture() -> None:
-    parsed = parse(word_file(), "review.docx", DOCX)
+    parsed = parse(word_file(), DOCX)
     assert shown(parsed) == [
         ("furniture", "Confidential"),
         ("title", "Summary"),
@@ -200,7 +201,7 @@ def test_docx_leaves_out_hidden_runs_and_keeps_text_boxes() -> None:
     space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     box = "<w:txbxContent><w:p><w:r><w:t>Boxed.</w:t></w:r></w:p></w:txbxContent>"
     paragraph._p.append(parse_xml(f"<w:r {space}><w:pict>{box}</w:pict></w:r>"))
-    text = parse(saved(document), "a.docx", DOCX).text
+    text = parse(saved(document), DOCX).text
     assert "Invisible" not in text
     assert text.count("Boxed.") == 1
 
@@ -216,7 +217,7 @@ def test_pptx_gives_slide_titles_pages_and_tables() -> None:
     table = slide.shapes.add_table(2, 2, 0, 5_000_000, 3_000_000, 900_000).table
     for number, text in enumerate(["Key", "Value", "a", "1"]):
         table.cell(number // 2, number % 2).text = text
-    parsed = parse(saved(deck), "deck.pptx", PPTX)
+    parsed = parse(saved(deck), PPTX)
     assert shown(parsed) == [
         ("title", "First slide"),
         ("paragraph", "Short line"),
@@ -245,7 +246,7 @@ def test_xlsx_gives_sheets_notes_and_cells_as_they_are_shown() -> None:
     hidden = book.create_sheet("Hidden")
     hidden.append(["secret"])
     hidden.sheet_state = "hidden"
-    parsed = parse(saved(book), "parts.xlsx", XLSX)
+    parsed = parse(saved(book), XLSX)
     assert shown(parsed) == [
         ("title", "Parts"),
         ("paragraph", "All parts"),
@@ -258,14 +259,14 @@ def test_xlsx_gives_sheets_notes_and_cells_as_they_are_shown() -> None:
 
 def test_csv_keeps_every_cell_as_text() -> None:
     data = b'\xef\xbb\xbfid;name\r\n007;"A;b\nc"\r\n008;NA\r\n'
-    assert shown(parse(data, "a.csv", CSV)) == [
+    assert shown(parse(data, CSV)) == [
         ("table_header", "id | name"),
         ("table_row", "007 | A;b c"),
         ("table_row", "008 | NA"),
     ]
-    assert shown(parse(b"a\tb, c\n1\t2\n", "a.tsv", TSV))[0] == ("table_header", "a | b, c")
-    assert shown(parse(b"1,2\n3,4\n", "a.csv", CSV))[0] == ("table_row", "1 | 2")
-    assert parse("Größe,é\n1,2\n".encode("cp1252"), "a.csv", CSV).text.startswith("Größe | é")
+    assert shown(parse(b"a\tb, c\n1\t2\n", TSV))[0] == ("table_header", "a | b, c")
+    assert shown(parse(b"1,2\n3,4\n", CSV))[0] == ("table_row", "1 | 2")
+    assert parse("Größe,é\n1,2\n".encode("cp1252"), CSV).text.startswith("Größe | é")
 
 
 def message(html: str = "") -> EmailMessage:
@@ -280,7 +281,7 @@ def message(html: str = "") -> EmailMessage:
 
 
 def test_eml_gives_subject_sender_and_body_but_no_attachment() -> None:
-    parsed = parse(bytes(message()), "a.eml", EML)
+    parsed = parse(bytes(message()), EML)
     assert shown(parsed) == [
         ("title", "Grüße"),
         (
@@ -297,15 +298,15 @@ def test_eml_gives_subject_sender_and_body_but_no_attachment() -> None:
 
 def test_eml_prefers_html_and_reads_unknown_charsets() -> None:
     mail = message("<p>Seen</p><p style='display:none'>hidden</p>")
-    assert shown(parse(bytes(mail), "a.eml", EML))[2:] == [("paragraph", "Seen")]
+    assert shown(parse(bytes(mail), EML))[2:] == [("paragraph", "Seen")]
     raw = b"From: a@b.c\nContent-Type: text/plain; charset=x-none\n\nGr\xfc\xdfe\n"
-    assert parse(raw, "a.eml", EML).text.endswith("Grüße")
+    assert parse(raw, EML).text.endswith("Grüße")
 
 
 def test_xml_gives_fields_with_their_names_and_mixed_text_whole() -> None:
     fields = b"<a><city>Paris</city><land>France</land></a>"
     data = b"<book><title>Maps</title>" + fields + b"<p>One <b>bold</b> word</p></book>"
-    parsed = parse(data, "a.xml", XML)
+    parsed = parse(data, XML)
     assert shown(parsed) == [
         ("title", "Maps"),
         ("paragraph", "city: Paris"),
@@ -324,7 +325,7 @@ def test_xml_gives_fields_with_their_names_and_mixed_text_whole() -> None:
     ],
 )
 def test_light_markup_goes_through_pandoc(data: bytes, media_type: str) -> None:
-    blocks = shown(parse(data, "a", media_type))
+    blocks = shown(parse(data, media_type))
     assert blocks[:2] == [("title", "Title"), ("paragraph", "Some text.")]
     assert blocks[2][1] == "point"
 
@@ -350,7 +351,7 @@ def test_odt_and_epub_give_blocks_and_stated_facts() -> None:
     data = odt_file(
         "<h1>One</h1><p>Text.</p><table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>"
     )
-    parsed = parse(data, "a.odt", ODT)
+    parsed = parse(data, ODT)
     assert shown(parsed)[-4:] == [
         ("title", "One"),
         ("paragraph", "Text."),
@@ -377,7 +378,7 @@ def test_odt_and_epub_give_blocks_and_stated_facts() -> None:
         book.writestr(
             "c.xhtml", '<html xmlns="http://www.w3.org/1999/xhtml"><body><p>Once.</p></body></html>'
         )
-    parsed = parse(buffer.getvalue(), "b.epub", EPUB)
+    parsed = parse(buffer.getvalue(), EPUB)
     assert ("paragraph", "Once.") in shown(parsed)
     assert (parsed.title, parsed.metadata["author"]) == ("A book", "Ada")
 
@@ -394,8 +395,10 @@ def test_odt_and_epub_give_blocks_and_stated_facts() -> None:
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_sentence(data: bytes, media_type: str) -> None:
-    with pytest.raises(InputError, match=r"^file\.x is not a readable") as caught:
-        parse(data, "file.x", media_type)
+    with pytest.raises(
+        InputError, match=r"^(is not a readable \w+|it is not a readable zip container): "
+    ) as caught:
+        parse(data, media_type)
     assert "\n" not in str(caught.value)
     assert "Traceback" not in str(caught.value)
 
@@ -403,18 +406,18 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(data: bytes, media_type:
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
 def test_a_truncated_docx_is_refused(share: float) -> None:
     data = word_file()
-    with pytest.raises(InputError, match=r"cut\.docx"):
-        parse(data[: int(len(data) * share)], "cut.docx", DOCX)
+    with pytest.raises(InputError, match=r"^(is|it is) not a readable "):
+        parse(data[: int(len(data) * share)], DOCX)
 
 
 def test_a_zip_of_another_kind_is_refused() -> None:
-    with pytest.raises(InputError, match=r"a\.pptx is not a readable PPTX"):
-        parse(word_file(), "a.pptx", PPTX)
+    with pytest.raises(InputError, match=r"^is not a readable PPTX"):
+        parse(word_file(), PPTX)
 
 
 def test_an_unknown_type_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="image/png"):
-        parse(b"", "a.png", "image/png")
+        parse(b"", "image/png")
 
 
 def bomb(canary: Path) -> str:
@@ -450,7 +453,7 @@ def test_entities_neither_expand_nor_include(tmp_path: Path) -> None:
     ]
     for data, media_type in samples:
         try:
-            parsed = parse(data, "bomb", media_type)
+            parsed = parse(data, media_type)
         except InputError:
             continue
         assert CANARY not in parsed.text + parsed.title + str(parsed.metadata)
@@ -476,9 +479,9 @@ def test_directives_cannot_include_files(tmp_path: Path) -> None:
 
         end
         """
-    assert CANARY not in parse(textwrap.dedent(rst).encode(), "a.rst", RST).text
+    assert CANARY not in parse(textwrap.dedent(rst).encode(), RST).text
     org = f'* Title\n\n#+INCLUDE: "{canary}"\n\n#+INCLUDE: "{canary}" src text\n\nend\n'
-    assert CANARY not in parse(org.encode(), "a.org", ORG).text
+    assert CANARY not in parse(org.encode(), ORG).text
     assert (
         CANARY
         not in page(
@@ -508,7 +511,7 @@ from pathlib import Path
 from ragwright.ingest import office
 assert "unstructured" not in sys.modules
 for path, media_type in zip(sys.argv[1::2], sys.argv[2::2]):
-    assert office.parse_office(Path(path).read_bytes(), path, media_type).text
+    assert office.parse_office(Path(path).read_bytes(), media_type).text
 assert not calls, calls
 """
 
@@ -535,9 +538,132 @@ def test_parsing_is_offline_and_silent(tmp_path: Path) -> None:
     "path", sorted(p for p in DOCUMENTS.glob("*") if p.suffix in TYPES), ids=lambda p: p.name
 )
 def test_every_sample_document_gives_exact_blocks(path: Path) -> None:
-    parsed = parse(path.read_bytes(), path.name, TYPES[path.suffix])
+    parsed = parse(path.read_bytes(), TYPES[path.suffix])
     check_offsets(parsed)
     assert parsed.text.strip()
     assert not any(mark in parsed.text for mark in "\ue000\ue001\ue002\x00")
     assert parsed.media_type == TYPES[path.suffix]
     assert TYPES[path.suffix] in office.OFFICE_TYPES
+
+
+def test_a_term_and_its_definition_are_one_item() -> None:
+    parsed = page(
+        "<dl><dt>Torque</dt><dd>The <b>twist</b>, in Nm.</dd><dt>Wear:</dt><dd>Loss of material</dd></dl>"
+        "<dl><div><dt>Play</dt><dd><p>Free movement.</p><p>Measured cold.</p></dd></div></dl>"
+    )
+    assert shown(parsed) == [
+        ("list_item", "Torque: The twist, in Nm."),
+        ("list_item", "Wear: Loss of material"),
+        ("list_item", "Play"),
+        ("list_item", "Free movement."),
+        ("paragraph", "Measured cold."),
+    ]
+
+
+def test_list_items_with_paragraphs_in_them_stay_items_of_their_level() -> None:
+    parsed = page("<ol><li><p>one</p><ul><li><p>inner</p></li></ul></li><li><p>two</p></li></ol>")
+    assert shown(parsed) == [("list_item", "one"), ("list_item", "inner"), ("list_item", "two")]
+    assert [block.level for block in parsed.blocks] == [1, 2, 1]
+
+
+def test_an_image_among_words_is_read_as_its_description() -> None:
+    parsed = page(
+        "<p>Press <img src=x alt='the green button'> to start.</p><p><img src=y alt='A pump'></p>"
+        "<table><tr><th>Sign</th><th>Meaning</th></tr><tr><td><img alt='Flash'></td><td>live</td></tr>"
+        "<tr><td>Cross</td><td>dead</td></tr></table>"
+    )
+    assert shown(parsed) == [
+        ("paragraph", "Press the green button to start."),
+        ("caption", "A pump"),
+        ("table_header", "Sign | Meaning"),
+        ("table_row", "Flash | live"),
+        ("table_row", "Cross | dead"),
+    ]
+
+
+def test_a_cell_over_rows_is_repeated_and_one_over_columns_is_not() -> None:
+    parsed = page(
+        "<table><tr><th>Part</th><th colspan=2>Limits</th></tr><tr><td rowspan=2>Seal</td><td>1</td>"
+        "<td>2</td></tr><tr><td>3</td><td>4</td></tr></table>"
+    )
+    assert shown(parsed) == [
+        ("table_header", "Part | Limits |"), ("table_row", "Seal | 1 | 2"), ("table_row", "Seal | 3 | 4"),
+    ]  # fmt: skip
+
+
+def test_speaker_notes_follow_the_text_of_their_slide() -> None:
+    from pptx import Presentation
+
+    deck = Presentation()
+    for number in (1, 2, 3):
+        slide = deck.slides.add_slide(deck.slide_layouts[5 if number < 3 else 6])
+        if number < 3:
+            slide.shapes.title.text = f"Slide {number}"
+        if number != 2:
+            slide.notes_slide.notes_text_frame.text = f"Say {number}.\nThen pause."
+    parsed = parse(saved(deck), PPTX)
+    assert [(*block, at.page) for block, at in zip(shown(parsed), parsed.blocks, strict=True)] == [
+        ("title", "Slide 1", 1), ("paragraph", "Say 1.", 1), ("paragraph", "Then pause.", 1),
+        ("title", "Slide 2", 2), ("paragraph", "Say 3.", 3), ("paragraph", "Then pause.", 3),
+    ]  # fmt: skip
+
+
+def word_file_with_bold(*, styled: bool) -> bytes:
+    import docx
+
+    document = docx.Document()
+    if styled:
+        document.add_heading("A heading", 1)
+    for text, bold in [
+        ("1. Scope", True), ("This holds for all pumps.", False), ("Never run it dry.", True),
+        ("It would seize at once.", False), ("Warning", True), ("Hot oil", True), ("Let it cool.", False),
+    ]:  # fmt: skip
+        document.add_paragraph().add_run(text).bold = bold
+    return saved(document)
+
+
+def test_bold_paragraphs_are_headings_where_no_heading_style_is_used() -> None:
+    parsed = parse(word_file_with_bold(styled=False), DOCX)
+    titles = [(parsed.text[b.start : b.end], b.level) for b in parsed.blocks if b.kind == "title"]
+    assert titles == [("1. Scope", 3), ("Hot oil", 3)]
+
+
+def test_bold_paragraphs_are_only_bold_where_heading_styles_are_used() -> None:
+    parsed = parse(word_file_with_bold(styled=True), DOCX)
+    assert [text for kind, text in shown(parsed) if kind == "title"] == ["A heading"]
+
+
+def test_damage_is_told_without_the_words_of_a_library() -> None:
+    import openpyxl
+
+    sheet = with_member(saved(openpyxl.Workbook()), "xl/worksheets/sheet1.xml", b"<worksheet><&")
+    for data, kind in [
+        (sheet, XLSX),
+        (b"{\\rtf1{\\pard", RTF),
+        (with_member(word_file(), "word/document.xml", b"<a"), DOCX),
+        (b"no message at all", MSG),
+    ]:
+        with pytest.raises(InputError) as caught:
+            parse(data, kind)
+        assert re.match(r"is not a readable (XLSX|RTF|DOCX|MSG): \w", str(caught.value))
+        assert not re.search(r"<string>|Error|object|\^", str(caught.value))
+
+
+def test_epub_chapters_come_in_the_order_of_the_spine() -> None:
+    opening = '<package xmlns="http://www.idpf.org/2007/opf"><metadata/><manifest>'
+    items = "".join(f'<item id="{n}" href="{n}.xhtml" media-type="application/xhtml+xml"/>' for n in "abc")
+    spine = "".join(f'<itemref idref="{name}"/>' for name in "cab")
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as book:
+        book.writestr("mimetype", "application/epub+zip")
+        container = "urn:oasis:names:tc:opendocument:xmlns:container"
+        root = (
+            '<rootfiles><rootfile full-path="b.opf" media-type="application/oebps-package+xml"/></rootfiles>'
+        )
+        book.writestr("META-INF/container.xml", f'<container xmlns="{container}">{root}</container>')
+        book.writestr("b.opf", f"{opening}{items}</manifest><spine>{spine}</spine></package>")
+        for name in "abc":
+            chapter = f"<body><h1>Chapter {name}</h1><p>Text of {name}.</p></body>"
+            book.writestr(f"{name}.xhtml", f'<html xmlns="http://www.w3.org/1999/xhtml">{chapter}</html>')
+    titles = [text for kind, text in shown(parse(buffer.getvalue(), EPUB)) if kind == "title"]
+    assert titles == ["Chapter c", "Chapter a", "Chapter b"]

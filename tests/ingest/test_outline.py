@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ragwright.core.profile import Profile, load_profile
 from ragwright.core.types import Block, Document
-from ragwright.ingest.outline import Outliner
+from ragwright.ingest.markdown import parse_markdown
+from ragwright.ingest.outline import Outliner, Unit, heading_text
 
 LEGAL = load_profile("legal")
 
@@ -36,6 +37,31 @@ def test_headings_found_by_pattern_stand_below_those_of_the_parser() -> None:
     assert [(unit.kind, len(unit.path)) for unit in units] == [
         ("heading", 1), ("heading", 2), ("paragraph", 2), ("heading", 1), ("paragraph", 1),
     ]  # fmt: skip
+
+
+def _markdown(text: str) -> list[str]:
+    parsed = parse_markdown(text.encode(), "a.md")
+    units = Outliner(Profile())(Document("d", "a.md", "", parsed.text, parsed.blocks))
+    return [text[unit.start : unit.end] for unit in units]
+
+
+def test_a_headings_marks_belong_to_its_unit() -> None:
+    assert _markdown("# A b #\n\nText.\n\nSetext\n======\n\nMore.\n\n> ## Quoted\n\n- # Item") == [
+        "# A b #", "Text.", "Setext\n======", "More.", "> ## Quoted", "- # Item",
+    ]  # fmt: skip
+
+
+def test_a_rule_belongs_to_what_stands_before_it_or_to_the_first_unit() -> None:
+    assert _markdown("---\n\n# Top\n\nText.\n\n***\n\n## Next\n\n---\n\nMore.") == [
+        "---\n\n# Top", "Text.\n\n***", "## Next", "---\n\nMore.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "heading", ["## Torque #", "---\n\n# Torque", "> # Torque", "Torque\n===", "---\n\nTorque\n---\n\n***"]
+)
+def test_a_headings_words_have_no_marks(heading: str) -> None:
+    assert heading_text(heading, Unit("heading", 0, len(heading))) == "Torque"
 
 
 def test_what_stands_between_two_rows_belongs_to_the_first() -> None:

@@ -33,6 +33,13 @@ def test_packing_keeps_every_piece_the_budget_and_the_overlap(
     )
 
 
+def test_pieces_of_one_unknown_word_overlap_no_more_than_others(tokenizer: Tokenizer) -> None:
+    text = "x" * 6000
+    pieces = [(start, start + 600) for start in range(0, 6000, 600)]
+    packed = pack(pieces, TokenRuler(text, tokenizer), Budget(100, 0))
+    assert packed == [(0, 1200), (1200, 2400), (2400, 3600), (3600, 4800), (4800, 6000)]
+
+
 def test_fixed_windows_are_full_and_share_the_overlap(tokenizer: Tokenizer) -> None:
     text = " ".join(["word"] * 500)
     chunks = build_chunker(Profile(), tokenizer, strategy="fixed", tokens=100, overlap=20)(

@@ -93,7 +93,7 @@ def test_two_columns_below_a_title_are_read_one_after_the_other() -> None:
         write(sheet, wrapped("LEFT " + PROSE * 2, 45), x=60, y=740)
         write(sheet, wrapped("RIGHT " + PROSE * 2, 45), x=310, y=740)
 
-    parsed = parse_pdf(make(page), "a.pdf")
+    parsed = parse_pdf(make(page))
     assert_sound(parsed)
     assert parsed.title == "Lubrication of the engine and its maintenance"
     assert kinds(parsed, "title") == [parsed.title]
@@ -109,7 +109,7 @@ def test_heading_levels_follow_size_and_captions_are_marked() -> None:
         write(sheet, wrapped(PROSE, 90), x=60, y=620)
         write(sheet, ["Figure 3: The oil circuit"], x=60, y=540)
 
-    parsed = parse_pdf(make(page), "a.pdf")
+    parsed = parse_pdf(make(page))
     titles = [(b.level, parsed.text[b.start : b.end]) for b in parsed.blocks if b.kind == "title"]
     assert titles == [(1, "Engine manual"), (2, "1 Lubrication"), (3, "1.1 Filter")]
     assert kinds(parsed, "caption") == ["Figure 3: The oil circuit"]
@@ -124,7 +124,7 @@ def test_bookmarks_give_headings_their_levels() -> None:
             write(sheet, [title], x=60, y=y)
             write(sheet, wrapped(PROSE, 90), x=60, y=y - 20)
 
-    parsed = parse_pdf(make(page), "a.pdf")
+    parsed = parse_pdf(make(page))
     assert [block.level for block in parsed.blocks if block.kind == "title"] == [1, 2]
 
 
@@ -137,7 +137,7 @@ def test_running_heads_and_page_numbers_are_furniture() -> None:
 
         return draw
 
-    parsed = parse_pdf(make(*(page(number) for number in range(1, 6))), "a.pdf")
+    parsed = parse_pdf(make(*(page(number) for number in range(1, 6))))
     assert_sound(parsed)
     assert kinds(parsed, "furniture")[:2] == ["Engine manual, edition of 2024", "Page 1 of 5"]
     assert len(kinds(parsed, "furniture")) == 10
@@ -149,7 +149,7 @@ def test_words_divided_at_a_line_end_are_joined_and_compounds_keep_their_hyphen(
     lines = ["The high-speed shaft is lubri-", "cated by the pump, and the high-",
              "speed bearing by spray oil", "as well, which the SAE-",
              "API classes describe in full."]  # fmt: skip
-    parsed = parse_pdf(make(lambda sheet: write(sheet, lines, x=60, y=700)), "a.pdf")
+    parsed = parse_pdf(make(lambda sheet: write(sheet, lines, x=60, y=700)))
     assert parsed.text == (
         "The high-speed shaft is lubricated by the pump, and the high-speed bearing by spray oil as well, "
         "which the SAE-API classes describe in full."
@@ -167,7 +167,7 @@ def test_a_table_keeps_its_rows_and_cells() -> None:
                 write(sheet, [cell], x=60 + 150 * column, y=700 - 14 * number)
         write(sheet, wrapped(PROSE, 90), x=60, y=600)
 
-    parsed = parse_pdf(make(page), "a.pdf")
+    parsed = parse_pdf(make(page))
     assert_sound(parsed)
     assert kinds(parsed, "table_header") == ["Part | Torque | Note"]
     assert kinds(parsed, "table_row") == [" | ".join(row) for row in rows[1:]]
@@ -181,7 +181,7 @@ def test_list_items_are_parted_and_their_second_lines_joined() -> None:
         write(sheet, ["it is warm"], x=79, y=698)
         write(sheet, ["• Change the filter", "• Fill in new oil"], x=70, y=686)
 
-    parsed = parse_pdf(make(page), "a.pdf")
+    parsed = parse_pdf(make(page))
     assert kinds(parsed, "list_item") == [
         "• Drain the oil while it is warm", "• Change the filter", "• Fill in new oil",
     ]  # fmt: skip
@@ -193,7 +193,7 @@ def test_text_on_a_page_drawn_sideways_is_read_upright() -> None:
         sheet.translate(0, -WIDTH)
         write(sheet, wrapped(PROSE, 120), x=60, y=500)
 
-    parsed = parse_pdf(make(page), "a.pdf")
+    parsed = parse_pdf(make(page))
     assert parsed.text == PROSE.strip()
     box = parsed.blocks[0].box
     assert box is not None
@@ -204,7 +204,7 @@ def test_text_on_a_page_drawn_sideways_is_read_upright() -> None:
 def test_metadata_and_title_come_from_the_document_information() -> None:
     data = make(lambda sheet: write(sheet, ["Text"], x=60, y=700), Title="Microsoft Word - Torque values.doc",
                 Author="A. Smith", Subject="Engines")  # fmt: skip
-    parsed = parse_pdf(data, "a.pdf")
+    parsed = parse_pdf(data)
     assert parsed.title == "Torque values"
     assert parsed.media_type == "application/pdf"
     assert {"author": "A. Smith", "subject": "Engines"}.items() <= parsed.metadata.items()
@@ -214,24 +214,24 @@ def test_metadata_and_title_come_from_the_document_information() -> None:
 def test_a_password_is_named_as_the_reason() -> None:
     locked = pdfencrypt.StandardEncryption("secret", ownerPassword="owner", canPrint=0)
     data = make(lambda sheet: write(sheet, ["Text"], x=60, y=700), encrypt=locked)
-    with pytest.raises(InputError, match=r"a\.pdf is password-protected; save it without a password"):
-        parse_pdf(data, "a.pdf")
+    with pytest.raises(InputError, match=r"^is password-protected; save it without a password$"):
+        parse_pdf(data)
 
 
 def test_a_copy_protected_file_that_opens_is_read() -> None:
     guarded = pdfencrypt.StandardEncryption("", ownerPassword="owner", canCopy=0)
     data = make(lambda sheet: write(sheet, ["Open to readers"], x=60, y=700), encrypt=guarded)
-    assert parse_pdf(data, "a.pdf").text == "Open to readers"
+    assert parse_pdf(data).text == "Open to readers"
 
 
 @pytest.mark.parametrize("data", [b"", b"%PDF-1.7\n", b"not a PDF at all"])
 def test_broken_bytes_are_an_input_error(data: bytes) -> None:
-    with pytest.raises(InputError, match=r"a\.pdf is not a readable PDF"):
-        parse_pdf(data, "a.pdf")
+    with pytest.raises(InputError, match=r"^is not a readable PDF \([\w ]+\); export or download it again$"):
+        parse_pdf(data)
 
 
 def test_a_page_without_text_gives_an_empty_text() -> None:
-    parsed = parse_pdf(make(lambda sheet: sheet.rect(10, 10, 100, 100)), "a.pdf")
+    parsed = parse_pdf(make(lambda sheet: sheet.rect(10, 10, 100, 100)))
     assert (parsed.text, parsed.blocks) == ("", ())
 
 
@@ -239,7 +239,7 @@ def test_a_broken_page_is_counted_and_the_others_are_read() -> None:
     data = make(*(lambda sheet, n=n: write(sheet, [f"Page body {n}"], x=60, y=500) for n in range(3)))
     broken = data.replace(b"\n3 0 obj\n<<", b"\n3 0 obj\n[[", 1)  # the first page object
     assert broken != data
-    parsed = parse_pdf(broken, "a.pdf")
+    parsed = parse_pdf(broken)
     assert parsed.metadata["unreadable_pages"] == "1"
     assert [(block.page, parsed.text[block.start : block.end]) for block in parsed.blocks] == [
         (2, "Page body 1"), (3, "Page body 2"),
@@ -263,7 +263,7 @@ def test_blocks_are_sound_wherever_text_stands(items: list[tuple[str, int, int, 
         for text, x, y, size in items:
             write(sheet, [text], x=x, y=y, size=size)
 
-    assert_sound(parse_pdf(make(page, page), "a.pdf"))
+    assert_sound(parse_pdf(make(page, page)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -272,9 +272,9 @@ def test_damaged_bytes_raise_nothing_but_input_errors(at: int, noise: bytes) -> 
     data = make(lambda sheet: write(sheet, wrapped(PROSE, 60), x=60, y=700))
     damaged = data[:at] + noise + data[at + len(noise) :] if noise else data[:at]
     try:
-        assert_sound(parse_pdf(damaged, "a.pdf"))
+        assert_sound(parse_pdf(damaged))
     except InputError as error:
-        assert "a.pdf" in str(error)
+        assert str(error).startswith(("is not a readable PDF (", "is password-protected;"))
 
 
 @pytest.mark.slow
@@ -283,7 +283,7 @@ def test_damaged_bytes_raise_nothing_but_input_errors(at: int, noise: bytes) -> 
 def test_real_files_give_sound_blocks_within_their_time(path: Path) -> None:
     begin = time.perf_counter()
     try:
-        parsed = parse_pdf(path.read_bytes(), path.name)
+        parsed = parse_pdf(path.read_bytes())
     except InputError:
         assert path.name == "password.pdf"
         return

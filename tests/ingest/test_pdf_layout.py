@@ -5,12 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragwright.ingest.pdf_blocks import Entry, blocks_of
+from ragwright.ingest.pdf_blocks import blocks_of
 from ragwright.ingest.pdf_facts import iso_date, sensible_title
 from ragwright.ingest.pdf_furniture import split_furniture
 from ragwright.ingest.pdf_layout import Line, Page, join_row, reading_order, rows_of
 from ragwright.ingest.pdf_paragraphs import Compounds, join_lines, paragraphs
 from ragwright.ingest.pdf_table import Table, split_tables
+from ragwright.ingest.pdf_titles import Entry
 
 BOUNDS = (0.0, 0.0, 600.0, 800.0)
 
@@ -121,6 +122,111 @@ def test_a_line_that_comes_back_far_away_is_no_furniture() -> None:
         Page(n, BOUNDS, (line(texts.get(n, f"Start {'abc'[n % 3] * n}"), 50, 770),)) for n in range(1, 100)
     ]
     assert not any(head for head, _, _ in split_furniture(pages))
+
+
+def sheets(*heads: str, step: float = 12, top: float = 770) -> list[Page]:
+    """Pages that begin with a row and go on, after a step, with ten lines."""
+    return [
+        Page(
+            number,
+            BOUNDS,
+            (line(head, 50, top), *column(f"body {number}", 50, count=10, order=1, top=top - step)),
+        )
+        for number, head in enumerate(heads, start=1)
+    ]
+
+
+def furniture(pages: list[Page]) -> list[list[str]]:
+    """Texts of the head and the foot of each page."""
+    return [[one.text for one in head + foot] for head, _, foot in split_furniture(pages)]
+
+
+def test_rows_that_differ_in_digits_only_stay_in_the_body() -> None:
+    numbers = range(4711, 4717)
+    for step in (12, 40):
+        assert not any(furniture(sheets(*(f"Serial no. {number * 7}" for number in numbers), step=step)))
+        assert not any(furniture(sheets(*(f"Serial no. {number}" for number in numbers), step=step)))
+        assert not any(furniture(sheets(*(f"Form {number - 4710}" for number in numbers), step=step)))
+
+
+def test_a_row_that_comes_back_without_a_gap_to_the_body_stays_there() -> None:
+    assert not any(furniture(sheets(*["Inspection record of the depot"] * 6)))
+    assert furniture(sheets(*["Inspection record"] * 6, step=30)) == [["Inspection record"]] * 6
+
+
+def test_small_rows_that_come_back_are_furniture_without_a_gap() -> None:
+    pages = [
+        Page(page.number, BOUNDS, (line("Edition 3", 50, 781, size=7), *page.lines))
+        for page in sheets("One", "Two", "Three")
+    ]
+    assert furniture(pages) == [["Edition 3"]] * 3
+
+
+def test_running_heads_may_stand_on_every_other_page() -> None:
+    heads = ["Pump manual", "The oil circuit"] * 4
+    assert furniture(sheets(*heads, step=40)) == [[head] for head in heads]
+
+
+def test_a_head_with_the_number_of_its_page_is_furniture_and_three_rows_are_not_all() -> None:
+    pages = [
+        Page(page.number, BOUNDS, (
+            line("Pump manual", 50, 794), line(f"Page {page.number} of 5", 400, 794),
+            line("ACME", 50, 782), *page.lines,
+        ))
+        for page in sheets(*["Depot north"] * 5, step=40)
+    ]  # fmt: skip
+    assert furniture(pages) == [[f"Pump manual Page {number} of 5", "ACME"] for number in range(1, 6)]
+
+
+def test_a_lone_number_at_the_edge_of_a_short_document_is_its_page_number() -> None:
+    for count in (1, 2):
+        pages = [
+            Page(page.number, BOUNDS, (*page.lines, line(f"{page.number + 56}", 300, 40)))
+            for page in sheets(*["A first line"] * count)
+        ]
+        assert furniture(pages) == [[str(number + 57)] for number in range(count)]
+    one = sheets("A first line")[0]
+    assert furniture([Page(1, BOUNDS, (*one.lines, line("471105", 300, 40)))]) == [[]]
+    assert furniture([Page(1, BOUNDS, (*one.lines, line("42", 50, one.lines[-1].baseline - 12)))]) == [[]]
+
+
+def test_a_sentence_that_goes_on_in_the_next_column_is_one_paragraph() -> None:
+    left = [line("left " + "x" * 40, 50, 700 - 12 * n, order=n) for n in range(8)]
+    note = line("1 A note below the column", 50, 590, size=8, order=9)
+    right = [line("notice.", 320, 700, order=10), *column("Right", 335, count=8, order=11, top=688)]
+    pieces = blocks_of([Page(1, BOUNDS, (*left, note, *right))])
+    assert [piece.text[-7:] for piece in pieces] == ["notice.", " column", "x" * 7]
+    full = [*left[:-1], line("left " + "x" * 39 + ".", 50, 616, order=8)]
+    assert len(blocks_of([Page(1, BOUNDS, (*full, note, *right))])) == 4
+
+
+def kinds_of(*lines: Line, body: int = 8) -> list[str]:
+    """Kinds of the blocks of a page with these lines and a paragraph below them."""
+    return [
+        piece.kind
+        for piece in blocks_of(
+            [Page(1, BOUNDS, (*lines, *column("body", 50, count=body, order=99, top=400)))]
+        )
+    ]
+
+
+def test_more_than_three_large_lines_in_a_row_are_a_display() -> None:
+    sizes = [18.0, 30.0, 16.0, 22.0]
+    shown = [line(f"Large words {at}", 50, 740 - 60 * at, size=size) for at, size in enumerate(sizes)]
+    assert kinds_of(*shown) == ["paragraph", "title", "paragraph", "paragraph", "paragraph"]
+    assert kinds_of(*shown[:3]) == ["title", "title", "title", "paragraph"]
+
+
+def test_lines_of_authors_and_addresses_are_no_titles() -> None:
+    for text in ("Ada King, Alan M. Turing, Grace Hopper", "Ada King†, Alan Turing‡", "ada@example.org"):
+        assert kinds_of(line(text, 50, 740, size=14)) == ["paragraph", "paragraph"]
+    assert kinds_of(line("Torque, Wear, Tension", 50, 740, size=14)) == ["title", "paragraph"]
+
+
+def test_a_large_line_at_the_end_of_the_last_page_heads_nothing() -> None:
+    first = Page(1, BOUNDS, tuple(column("body", 50, count=8, order=1)))
+    last = Page(2, BOUNDS, (*column("body", 50, count=8, order=1), line("The end", 50, 300, size=20)))
+    assert [piece.kind for piece in blocks_of([first, last])] == ["paragraph"] * 3
 
 
 def test_an_indented_line_and_a_full_stop_before_the_margin_part_paragraphs() -> None:

@@ -129,12 +129,14 @@ def test_an_exception_of_a_library_becomes_one_short_line(outcome: Callable[...,
 def test_what_is_no_regular_file_is_refused_without_reading(tmp_path: Path) -> None:
     """A pipe would block and a device never end; a folder and a missing file are named as such."""
     os.mkfifo(tmp_path / "pipe.txt")
-    paths = [tmp_path / "pipe.txt", tmp_path, tmp_path / "gone.txt", Path("/dev/zero")]
+    (tmp_path / "link.txt").symlink_to("nowhere")
+    paths = [tmp_path / name for name in ("pipe.txt", "", "gone.txt", "link.txt")] + [Path("/dev/zero")]
     outcomes = {result.path: result for result in parse_files(paths, jobs=2, limits=QUICK, heavy=False)}
     assert [(outcomes[path].failure or "").split(",")[0] for path in paths] == [
         "is a named pipe",
         "is a folder",
         "was deleted while it was read",
+        "is a link to a file that is not there",
         "is a device",
     ]
     assert {(result.digest, result.size) for result in outcomes.values()} == {("", 0)}

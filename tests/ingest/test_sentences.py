@@ -43,6 +43,12 @@ LABELLED: list[tuple[str, list[str]]] = [
     ("general", ["See pp. 12-15 of vol. 3 for this.", "It is short."]),
     ("general", ["This (an aside.) goes on.", "This does not."]),
     ("general", ["これは文です。", "はい。"]),
+    ("general", ["(This is an aside.)", "This is not."]),
+    ("general", ["We left.", "(It rained.)", "Then we went home."]),
+    ("general", ['He asked "Why?"', "Nobody knew."]),
+    ("general", ["**Arising.**", "Work that was found during an exam."]),
+    ("general", ["1. Clean the thread.", "Bolts are fitted dry."]),
+    ("general", ["2) Fit the bolt.", "Then go."]),
     ("legal", ["Roe v. Wade, 410 U.S. 113 (1973), was cited.", "It was overruled."]),
     ("legal", ["See 410 U.S. 113 (1973).", "The court agreed."]),
     ("legal", ["Under § 12 the tenant pays.", "Under § 13 he does not."]),
@@ -87,6 +93,22 @@ def test_a_blank_line_and_a_list_marker_end_a_sentence() -> None:
     text = "First part\n\nsecond part\n- an item\n2. another one"
     found = _splitter("general").split(text, 0, len(text))
     assert [text[a:b] for a, b in found] == ["First part", "second part", "- an item", "2. another one"]
+
+
+@pytest.mark.parametrize("signs", ["***", "|---|:-:|", "#", "12.", "(3)", "7"])
+def test_what_says_nothing_joins_the_next_sentence_or_the_one_before(signs: str) -> None:
+    for text in (f"{signs}\n\nFollowing words.", f"Words before.\n\n{signs}"):
+        assert _splitter("general").split(text, 0, len(text)) == [(0, len(text))]
+
+
+@pytest.mark.parametrize("sentence", ["これは文です。", "Words of a sentence. ", "word "])
+def test_a_long_text_is_read_once_also_where_it_is_cut_into_paragraphs(sentence: str) -> None:
+    text = "\n\n".join(sentence * (length // len(sentence)) for length in (100, 3_000, 5_000, 40_000, 90))
+    found = _splitter("general").split(text, 0, len(text))
+    assert all(one[1] <= other[0] for one, other in pairwise(found))
+    assert "".join("".join(text[a:b].split()) for a, b in found) == "".join(text.split())
+    if sentence.strip() != "word":
+        assert {text[a:b] for a, b in found} == {sentence.strip()}
 
 
 def test_text_without_capitals_is_still_cut_at_full_stops() -> None:

@@ -8,6 +8,7 @@ from ragwright.core.profile import Profile, load_profile
 from ragwright.core.protocols import Tokenizer
 from ragwright.core.types import Block, BlockKind, Chunk, Document
 from ragwright.ingest.chunk import build_chunker
+from ragwright.ingest.markdown import parse_markdown
 
 Part = tuple[BlockKind, str, int | None]
 
@@ -64,6 +65,42 @@ def test_paragraphs_that_fit_stay_whole(tokenizer: Tokenizer) -> None:
     parts: list[Part] = [("paragraph", paragraph, None)] * 4
     chunks = _chunks(_document(*parts), tokenizer)
     assert all(chunk.text.replace(paragraph, "").strip() == "" for chunk in chunks)
+
+
+def test_a_small_rest_takes_some_of_what_stands_before_it(tokenizer: Tokenizer) -> None:
+    items: list[Part] = [
+        ("list_item", f"{n}. Here are ten words for the item number {n}.", 1) for n in range(8)
+    ]
+    parts: list[Part] = [
+        ("title", "Steps", 1),
+        *items,
+        ("title", "Next", 1),
+        ("paragraph", "Words. " * 9, None),
+    ]
+    chunks = _chunks(_document(*parts), tokenizer, tokens=90)
+    assert [chunk.headings for chunk in chunks] == [("Steps",), ("Steps",), ("Next",)]
+    assert chunks[1].text.startswith("4. Here") and chunks[2].text.startswith("Next")
+
+
+def test_an_introduction_stays_with_its_list(tokenizer: Tokenizer) -> None:
+    parts: list[Part] = [
+        ("paragraph", "Some words stand here first. " * 5, None),
+        ("paragraph", "Bring these tools:", None),
+        ("list_item", "- a hammer with a long handle of wood", 1),
+        ("list_item", "- a saw", 1),
+    ]
+    chunks = _chunks(_document(*parts), tokenizer, tokens=40)
+    assert [chunk.text.split()[0] for chunk in chunks] == ["Some", "Bring"]
+
+
+def test_no_chunk_ends_with_a_heading_that_has_a_body(tokenizer: Tokenizer) -> None:
+    rows = "\n".join(f"| row {n} | {n} |" for n in range(4))
+    body = "Some words stand here first. " * 3
+    text = f"# Top\n\nYes.\n\n## A\n\n{body}\n\n## B\n\n| a | b |\n|---|---|\n{rows}\n\n## C\n\n{body}"
+    parsed = parse_markdown(text.encode(), "a.md")
+    for tokens in range(24, 120, 4):
+        for chunk in _chunks(Document("d", "a.md", "", parsed.text, parsed.blocks), tokenizer, tokens=tokens):
+            assert not chunk.text.rpartition("\n")[2].startswith("#")
 
 
 def test_a_cut_table_repeats_its_header_in_the_context_only(tokenizer: Tokenizer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,27 @@ def test_a_text_read_in_pieces_has_the_same_tokens(seed: int, piece: int) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_PIECE", piece)
         np.testing.assert_array_equal(TOKENIZER.starts(text), whole)
+
+
+RUNS = st.sampled_from(
+    ["x", "Ab3", "é", "e\u0301", "\u0301", "日", "文。", "ひら", "한", ".", "/", "-", "_", "[SEP]", "[", "]", "\n",
+     " ", "\x0b", "\u200b", "\u00ad", "\u3000", "☑", "🚀", "ﷺ", "ß"]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(RUNS, st.sampled_from([1, 2, 5, 150])), max_size=25), st.integers(1, 60))
+def test_text_without_white_space_read_in_pieces_has_the_same_tokens(
+    runs: list[tuple[str, int]], piece: int
+) -> None:
+    text = "".join(part * times for part, times in runs)
+    whole = TOKENIZER._tokenizer.encode(text, add_special_tokens=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PIECE", piece)
+        patch.setattr(module, "_LONG_WORD", 101)
+        patch.setattr(module, "_LONG", re.compile(module._LONG.pattern.replace("400", "101")))
+        starts = TOKENIZER.starts(text)
+    assert starts.tolist() == [offset[0] for offset in whole.offsets]
 
 
 def test_a_long_text_is_not_cut_off() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,12 +20,21 @@ from ragwright.ingest.outline import Outliner, Unit, heading_text
 from ragwright.ingest.packing import Budget
 from ragwright.ingest.recursive import recursive
 from ragwright.ingest.ruler import TokenRuler
-from ragwright.ingest.sentences import CODE_MARKS, ROW_MARKS, Range, SentenceSplitter, shorten, trim
+from ragwright.ingest.sentences import (
+    CODE_MARKS,
+    ROW_MARKS,
+    Range,
+    SentenceSplitter,
+    has_letter,
+    shorten,
+    speaking,
+    trim,
+)
 from ragwright.ingest.structure import StructurePacker
 
 MAX_SENTENCE = 600  # characters
 # Raised whenever equal settings begin to give other chunks.
-_VERSION = 1
+_VERSION = 2
 _PROBE = "The encoder's vocabulary, e.g. immunohistochemistry § 12 or naïve_snake_case(3.14), 東京."
 
 
@@ -33,7 +43,7 @@ class _Cut:
     """A document, ready to be cut."""
 
     units: list[Unit]
-    sentences: list[list[Range]]  # of each unit
+    sentences: list[Range]
     ruler: TokenRuler
     budget: Budget
 
@@ -44,7 +54,9 @@ PackRun = Callable[[Sequence[Range], TokenRuler, Budget], list[Range]]
 
 
 def _structure(cut: _Cut, runs: Sequence[Run]) -> list[Range]:
-    packer = StructurePacker(cut.units, cut.sentences, ruler=cut.ruler, budget=cut.budget)
+    # All at once: what stands inside long words is tokenised again, and a call for each would take long.
+    pieces = windows.within(cut.sentences, cut.ruler, cut.budget)
+    packer = StructurePacker(cut.units, pieces, ruler=cut.ruler, budget=cut.budget)
     return [chunk for run in runs for chunk in packer(*run)]
 
 
@@ -52,13 +64,12 @@ def _flat(pack_run: PackRun) -> Strategy:
     """A strategy that sees the sentences of each run and nothing else."""
 
     def strategy(cut: _Cut, runs: Sequence[Run]) -> list[Range]:
-        return [
-            chunk
-            for first, last in runs
-            for chunk in pack_run(
-                [sentence for unit in cut.sentences[first:last] for sentence in unit], cut.ruler, cut.budget
-            )
-        ]
+        chunks = []
+        for first, last in runs:
+            start = bisect_left(cut.sentences, (cut.units[first].start, 0))
+            end = bisect_left(cut.sentences, (cut.units[last - 1].end, 0))
+            chunks += pack_run(cut.sentences[start:end], cut.ruler, cut.budget)
+        return chunks
 
     return strategy
 
@@ -118,18 +129,19 @@ class _ProfileChunker:
         self._context_limit = min(context.MAX_TOKENS, room)
 
     def __call__(self, document: Document) -> list[Chunk]:
-        """Chunks in text order; every visible character that is not furniture stands in one."""
+        """Chunks in text order; every visible character that is not furniture stands in one.
+
+        Only stretches without letter or digit that cannot join a neighbour are left out, such as a rule alone
+        on a page, unless the document has nothing else.
+        """
         units = self._outline(document)
         if not units:
             return []
-        sentences = [self._unit_sentences(document.text, unit) for unit in units]
+        sentences = [piece for unit in units for piece in self._unit_sentences(document.text, unit)]
         cut = _Cut(units, sentences, TokenRuler(document.text, self._tokenizer), self._budget)
-        sizes = {
-            piece: size
-            for chunk in self._strategy(cut, _runs(units))
-            for piece, size in _exact(cut.ruler, chunk, limit=self._budget.tokens)
-        }
-        return list(self._chunks(document, cut, sizes))
+        sizes = _exact(cut.ruler, self._strategy(cut, _runs(units)), limit=self._budget.tokens)
+        spoken = {chunk: size for chunk, size in sizes.items() if has_letter(document.text, *chunk)}
+        return list(self._chunks(document, cut, spoken or sizes))
 
     def _unit_sentences(self, text: str, unit: Unit) -> list[Range]:
         """A unit's sentences; a heading, a row and a group of code lines are one each."""
@@ -137,7 +149,10 @@ class _ProfileChunker:
             return self._splitter.split(text, unit.start, unit.end)
         marks = CODE_MARKS if unit.kind == "code" else ROW_MARKS
         groups = _line_groups(text, unit) if unit.kind == "code" else [(unit.start, unit.end)]
-        return [piece for group in groups for piece in shorten(text, *group, limit=MAX_SENTENCE, marks=marks)]
+        pieces = (
+            piece for group in groups for piece in shorten(text, *group, limit=MAX_SENTENCE, marks=marks)
+        )
+        return speaking(text, pieces, limit=MAX_SENTENCE)
 
     def _chunks(self, document: Document, cut: _Cut, sizes: Mapping[Range, int]) -> Iterator[Chunk]:
         ranges = sorted(sizes)
@@ -145,7 +160,7 @@ class _ProfileChunker:
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         firsts = np.searchsorted([unit.end for unit in cut.units], starts, side="right").tolist()
         lasts = np.searchsorted([unit.start for unit in cut.units], ends).tolist()
-        flat = [sentence for unit in cut.sentences for sentence in unit]
+        flat = cut.sentences
         from_ = np.searchsorted([end for _, end in flat], starts, side="right").tolist()
         to = np.searchsorted([start for start, _ in flat], ends).tolist()
         for number, (start, end) in enumerate(ranges):
@@ -192,19 +207,20 @@ def _runs(units: Sequence[Unit]) -> list[Run]:
     return runs
 
 
-def _exact(ruler: TokenRuler, chunk: Range, *, limit: int) -> Iterator[tuple[Range, int]]:
-    """A chunk with its exact tokens, divided where it turns out longer than its pieces were counted."""
-    size = ruler.size(*chunk)
-    if size <= limit:
-        yield chunk, size
-        return
-    for piece in ruler.divide(*chunk, limit=limit):
-        yield piece, ruler.size(*piece)
+def _exact(ruler: TokenRuler, chunks: Sequence[Range], *, limit: int) -> dict[Range, int]:
+    """Chunks with their exact tokens, divided where they are longer than their pieces were counted."""
+    sizes = dict(zip(chunks, ruler.sizes(chunks), strict=True))
+    pieces = ruler.divide([chunk for chunk, size in sizes.items() if size > limit], limit=limit)
+    kept = {chunk: size for chunk, size in sizes.items() if size <= limit}
+    return kept | dict(zip(pieces, ruler.sizes(pieces), strict=True))
 
 
 def _clipped(document: Document, sentences: Sequence[Range], chunk: Range) -> tuple[Span, ...]:
-    """Sentences of a chunk; one that reaches beyond it is cut to what stands inside."""
-    spans = []
+    """Sentences of a chunk; one that reaches beyond it is cut to what stands inside.
+
+    One that says nothing by itself joins a neighbour, also of another unit.
+    """
+    inside: list[Range] = []
     for start, end in sentences:
         found = (start, end)
         if start < chunk[0] or end > chunk[1]:
@@ -212,8 +228,9 @@ def _clipped(document: Document, sentences: Sequence[Range], chunk: Range) -> tu
             if inner is None:
                 continue
             found = inner
-        spans.append(Span(document.id, *found))
-    return tuple(spans)
+        inside.append(found)
+    joined = speaking(document.text, inside, limit=chunk[1] - chunk[0])
+    return tuple(Span(document.id, *found) for found in joined)
 
 
 def _line_groups(text: str, unit: Unit) -> Iterator[Range]:

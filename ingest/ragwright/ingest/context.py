@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from ragwright.core.protocols import Tokenizer
 from ragwright.core.types import Document
-from ragwright.ingest.sentences import Range
+from ragwright.ingest.sentences import Range, has_letter
 
 SEPARATOR = " > "
 MAX_TOKENS = 48
@@ -50,17 +50,19 @@ class ContextWriter:
         return self._written[key]
 
     def _write(self, path: list[str], header: Range | None) -> tuple[str, int]:
-        columns = (
-            ""
-            if header is None
-            else " ".join(self._text[header[0] : min(header[1], header[0] + MAX_HEADER)].split())
-        )
+        columns = "" if header is None else self._columns(header)
         # The header says what the numbers mean: it gets up to two thirds, the path the rest.
         table_line = self._first_words(columns, self._limit * 2 // 3) if path else columns
         table_line = self._first_words(table_line, self._limit)
         path_line = self._path_line(path, self._limit - self._count(table_line))
         context = "".join(f"{line}\n" for line in (path_line, table_line) if line)
         return context, self._count(context)
+
+    def _columns(self, header: Range) -> str:
+        """Header rows in one line, without rules between them."""
+        start, end = header[0], min(header[1], header[0] + MAX_HEADER)
+        lines = self._text[start:end].splitlines()
+        return " ".join(" ".join(line for line in lines if has_letter(line, 0, len(line))).split())
 
     def _path_line(self, path: list[str], limit: int) -> str:
         parts = list(path)

@@ -117,7 +117,10 @@ def _check_path(path: Path) -> None:
     text = str(path)
     if os.path.lexists(path):
         return
-    if _URL.match(text):
+    if scheme := _URL.match(text):
+        # A path has lost the second slash of a URL.
+        slashes = "//" if scheme[0].lower() == "file:/" else "/"
+        text = scheme[0] + slashes + text[scheme.end() :]
         raise InputError(f"{text} is a URL; only files and folders can be ingested, so download it first")
     raise InputError(f"{text} does not exist; name a file or a folder")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from typing import Any
 
@@ -23,11 +24,18 @@ _KINDS: dict[str, BlockKind] = {
     "PageNumber": "furniture",
 }
 
+_BOLD_LEVEL = 3
 _PLAIN = ("UncategorizedText", "NarrativeText", "Text")
 
 
 def add_elements(
-    builder: TextBuilder, elements: Iterable[Any], *, tables: Sequence[Grid] = (), slides: bool = False
+    builder: TextBuilder,
+    elements: Iterable[Any],
+    *,
+    tables: Sequence[Grid] = (),
+    headings: AbstractSet[str] = frozenset(),
+    slides: bool = False,
+    notes: Mapping[int, Sequence[str]] | None = None,
 ) -> str:
     """Append elements in order.
 
@@ -35,34 +43,57 @@ def add_elements(
         builder: Receives the blocks.
         elements: Of the partitioner.
         tables: The tables that marks in the text stand for.
+        headings: Paragraphs with these texts are titles of level 3.
         slides: Whether pages are slides, where only the title shape is a title.
+        notes: Paragraphs by slide, which follow the slide's own text.
 
     Returns:
-        The text of the first block outside of the furniture if it is a title of level 1 (on slides, of the
-        first such title), else "".
+        The first block that is no furniture if it is a title of level 1 (on slides, the first such), else "".
     """
-    elements = list(elements)
-    page_numbers = _page_numbers(elements)
+    pending = dict(notes or {})
     first: str | None = None
-    page = 1
-    furniture: set[str] = set()
-    for element in elements:
-        if element.category == "PageBreak":
-            page += 1
-            continue
-        kind, level = ("furniture", None) if id(element) in page_numbers else _kind(element, slides)
-        number = element.metadata.page_number or (page if slides else None)
-        if kind == "furniture" and element.text in furniture:
-            continue
-        furniture |= {element.text} if kind == "furniture" else set()
+    for element, number, kind, level in _classified(list(elements), slides=slides, headings=headings):
         if first is None and kind != "furniture":
             is_title = kind == "title" and level == 1
             first = " ".join(element.text.split()) if is_title else None if slides else ""
+        _add_notes(builder, pending, before=number or 0)
         if element.category == "Table":
             _add_html_table(builder, element, number)
         else:
             _add_text(builder, element.text, kind, level, page=number, tables=tables)
+    _add_notes(builder, pending, before=max(pending, default=0) + 1)
     return first or ""
+
+
+def _classified(
+    elements: Sequence[Any], *, slides: bool, headings: AbstractSet[str]
+) -> Iterator[tuple[Any, int | None, BlockKind, int | None]]:
+    """Elements with page, kind and level; of equal furniture only the first."""
+    page_numbers = _page_numbers(elements)
+    furniture: set[str] = set()
+    for element, number in _with_pages(elements, slides=slides):
+        kind, level = ("furniture", None) if id(element) in page_numbers else _kind(element, slides, headings)
+        if kind != "furniture" or element.text not in furniture:
+            yield element, number, kind, level
+        if kind == "furniture":
+            furniture.add(element.text)
+
+
+def _with_pages(elements: Iterable[Any], *, slides: bool) -> Iterator[tuple[Any, int | None]]:
+    """Elements other than page breaks, each with its page; None where the format has no pages."""
+    page = 1
+    for element in elements:
+        if element.category == "PageBreak":
+            page += 1
+        else:
+            yield element, element.metadata.page_number or (page if slides else None)
+
+
+def _add_notes(builder: TextBuilder, pending: dict[int, Sequence[str]], *, before: int) -> None:
+    """Append the notes of all slides before one, and forget them."""
+    for number in sorted(number for number in pending if number < before):
+        for paragraph in pending.pop(number):
+            builder.add("paragraph", paragraph, page=number)
 
 
 def _page_numbers(elements: Sequence[Any]) -> set[int]:
@@ -73,10 +104,12 @@ def _page_numbers(elements: Sequence[Any]) -> set[int]:
     return set(map(id, bare)) if len(bare) >= 3 and rising else set()
 
 
-def _kind(element: Any, slides: bool) -> tuple[BlockKind, int | None]:
+def _kind(element: Any, slides: bool, headings: AbstractSet[str]) -> tuple[BlockKind, int | None]:
     """The kind and the level of an element."""
     kind = _KINDS.get(element.category, "paragraph")
     depth = element.metadata.category_depth or 0
+    if kind == "paragraph" and " ".join(element.text.split()) in headings:
+        return "title", _BOLD_LEVEL
     if slides and kind == "title" and depth:
         return "paragraph", None
     if kind == "title":

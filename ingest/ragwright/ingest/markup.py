@@ -30,6 +30,8 @@ _BULLET = re.compile(
     r"[•·●▪◦‣⁃∙○■□☐☑☒–—*-]|\(?[0-9ivxlc]{1,4}[.)]|\(?[A-Za-z][.)]|\(\w{1,4}\)", re.IGNORECASE
 )
 _INLINE = frozenset(["span", "i", "b", "em", "strong", "u", "a", "small", "big", "tt", "code", "s", "center"])
+_RUNNING = frozenset(["p", "li", "h1", "h2", "h3", "h4", "h5", "h6", "td", "th"])
+_BLOCKS = ("p", "div", "ul", "ol", "dl", "table", "pre", "blockquote")
 _MAX_HEADING = 150
 _PROSE_CELL = 250
 _MAX_DEPTH = 150  # the partitioner's parser stops at 256
@@ -64,6 +66,9 @@ def prepare_markup(source: str) -> Markup:
     _drop_unseen(root)
     _limit_depth(root)
     _rename(root)
+    _join_definitions(root)
+    _unwrap_items(root)
+    _put_images_into_words(root)
     _part_paragraphs(root)
     _mark_captions(root)
     tables = _take_tables(root)
@@ -135,6 +140,36 @@ def _rename(root: Any) -> None:
     for element in list(root.iter(*_INLINED)):
         if element.getparent() is not None:
             element.tag = "span"
+
+
+def _join_definitions(root: Any) -> None:
+    """Make a term and its definition one list item, `Term: definition`: neither says much alone."""
+    for definition in list(root.iter("dd")):
+        term, inner = definition.getprevious(), next(definition.iterdescendants(*_BLOCKS), None)
+        if term is not None and term.tag == "dt" and inner is None:
+            text = f"{cell_text(term).rstrip(':')}: {cell_text(definition)}"
+            term.drop_tree()
+            _become(definition, "li", text)
+    for element in list(root.iter("dl", "dd", "dt")):
+        element.tag = "ul" if element.tag == "dl" else "li"
+
+
+def _unwrap_items(root: Any) -> None:
+    """Take the paragraph around a list item's first words away, which would make it no item."""
+    for item in root.iter("li"):
+        first = item[0] if len(item) else None
+        if first is not None and first.tag == "p" and not (item.text or "").strip():
+            first.drop_tag()
+
+
+def _put_images_into_words(root: Any) -> None:
+    """Let an image inside running text or a cell be read as its description; one that stands alone stays."""
+    for image in list(root.iter("img")):
+        described = " ".join((image.get("alt") or "").split())
+        block = next(up for up in image.iterancestors() if up.tag not in _INLINE)
+        alone = block.tag not in ("td", "th") and not block.text_content().strip()
+        if described and block.tag in _RUNNING and not alone:
+            _become(image, "span", f" {described} ")
 
 
 def _part_paragraphs(root: Any) -> None:

@@ -60,9 +60,9 @@ def read_eml(data: bytes) -> Message:
         message = email.message_from_bytes(data, policy=email.policy.default)
         html, text = _body(message)
     except (MessageError, LookupError, ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"not a readable e-mail: {error}") from error
+        raise InputError(str(error)) from error
     if not message.keys():
-        raise InputError("not a readable e-mail: it has no headers")
+        raise InputError("it has no headers")
     return Message(
         _header(message, "Subject"),
         _header(message, "From"),
@@ -80,6 +80,7 @@ def read_msg(data: bytes) -> Message:
         InputError: It is not one.
     """
     from oxmsg import Message as OutlookMessage
+    from oxmsg.domain.model import UnrecognizedCodePageError, UnsupportedEncodingError
 
     try:
         message = OutlookMessage.load(BytesIO(data))
@@ -95,8 +96,10 @@ def read_msg(data: bytes) -> Message:
             message.html_body or "",
             "" if message.html_body else message.body or "",
         )
-    except (OSError, ValueError, KeyError, LookupError, AttributeError, TypeError, EOFError) as error:
-        raise InputError(f"not a readable Outlook message: {error}") from error
+    except (LookupError, AttributeError, TypeError) as error:
+        raise InputError("its contents are damaged") from error
+    except (OSError, ValueError, EOFError, UnrecognizedCodePageError, UnsupportedEncodingError) as error:
+        raise InputError(str(error)) from error
 
 
 def paragraphs(text: str) -> list[str]:

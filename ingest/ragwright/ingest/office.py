@@ -46,7 +46,9 @@ from ragwright.ingest.sniff import (
     XLSX,
     XML,
 )  # fmt: skip
+from ragwright.ingest.speakernotes import speaker_notes
 from ragwright.ingest.spreadsheets import add_delimited, add_workbook
+from ragwright.ingest.wordheads import bold_headings
 from ragwright.ingest.wordparts import add_side_texts, without_hidden_runs
 
 _NAMES = {
@@ -77,6 +79,7 @@ _NO_TITLE = re.compile(
     r"|\S+\.(html?|docx?|pptx?|xlsx?|odt)",
     re.IGNORECASE,
 )
+_DAMAGED = "its contents are damaged"
 _QUIET = {"DO_NOT_TRACK": "1", "SCARF_NO_ANALYTICS": "1", "UNSTRUCTURED_DISABLE_NOTICE": "1"}
 # What zip, XML and office libraries raise for bytes they cannot make sense of.
 _DAMAGE: tuple[type[Exception], ...] = (
@@ -91,15 +94,18 @@ _DAMAGE: tuple[type[Exception], ...] = (
     RuntimeError,
     ArithmeticError,
     AssertionError,
+    SyntaxError,  # what ElementTree raises for damaged XML
 )
+# What their authors did not expect; the message is about their code.
+_UNEXPECTED = (AttributeError, TypeError, IndexError, ArithmeticError, AssertionError)
+_PANDOC_SAYS = re.compile(r"unexpected|expecting|No entry on path|Could not", re.IGNORECASE)
 
 
-def parse_office(data: bytes, name: str, media_type: str) -> Parsed:
+def parse_office(data: bytes, media_type: str) -> Parsed:
     """Parse one file of any of `OFFICE_TYPES`.
 
     Args:
         data: The whole file.
-        name: How messages call it.
         media_type: What it is, found by content.
 
     Returns:
@@ -110,13 +116,11 @@ def parse_office(data: bytes, name: str, media_type: str) -> Parsed:
     """
     kind = _NAMES.get(media_type)
     if kind is None:
-        raise InputError(
-            f"{name} is of type {media_type}, which is not read; convert it to DOCX, HTML or PDF"
-        )
+        raise InputError(f"is of type {media_type}, which is not read; convert it to DOCX, HTML or PDF")
     if kind in _ARCHIVES:
-        check_encryption(data, name=name)
-        check_archive(data, name=name)
-    with _one_sentence(f"{name} is not a readable {kind}"):
+        check_encryption(data, name="it")
+        check_archive(data, name="it")
+    with _one_sentence(f"is not a readable {kind}"):
         builder = TextBuilder()
         title, facts = _fill(builder, data, kind)
     shown = "" if _NO_TITLE.fullmatch(title.strip()) else title
@@ -173,11 +177,11 @@ def _add_paged(builder: TextBuilder, data: bytes, kind: str, title: str) -> str:
     if kind == "DOCX":
         data = without_hidden_runs(data)
         elements = unstructured_part("docx").partition_docx(file=BytesIO(data), languages=[""])
+        first = add_elements(builder, elements, headings=bold_headings(data))
+        add_side_texts(builder, data)
     else:
         elements = unstructured_part("pptx").partition_pptx(file=BytesIO(data), languages=[""])
-    first = add_elements(builder, elements, slides=kind == "PPTX")
-    if kind == "DOCX":
-        add_side_texts(builder, data)
+        first = add_elements(builder, elements, slides=True, notes=speaker_notes(data))
     return first if not title or _NO_TITLE.fullmatch(title.strip()) else title
 
 
@@ -188,7 +192,9 @@ def _pandoc(data: bytes, source_format: str) -> str:
 
         program = pypandoc.get_pandoc_path()
     except (ImportError, OSError) as error:
-        raise InputError(f"needs pandoc ({error}); run: pip install --force-reinstall pypandoc-binary") from None
+        raise InputError(
+            f"needs pandoc ({error}); run: pip install --force-reinstall pypandoc-binary"
+        ) from None
     if source_format in ("rst", "org"):
         data = decode_markup(data).encode()
     if source_format == "rst":
@@ -197,8 +203,9 @@ def _pandoc(data: bytes, source_format: str) -> str:
     command = [program, "--sandbox", f"--from={source_format}", "--to=html5", "--wrap=none"]
     done = subprocess.run(command, input=data, capture_output=True, check=False)
     if done.returncode:
-        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise ValueError(reason[-1] if reason else f"pandoc ended with {done.returncode}")
+        said = done.stderr.decode("utf-8", "replace").splitlines()
+        reason = next((line.strip() for line in said if _PANDOC_SAYS.match(line.strip())), _DAMAGED)
+        raise ValueError(reason)
     return done.stdout.decode("utf-8", "replace")
 
 
@@ -231,7 +238,8 @@ def _one_sentence(failure: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except InputError as error:
-        raise InputError(f"{failure}: {error}") from error
+        reads_alone = str(error).startswith(("is ", "needs "))
+        raise InputError(str(error) if reads_alone else f"{failure}: {error}") from error
     except (LxmlError, *_DAMAGE, *_package_errors()) as error:
         raise InputError(f"{failure}: {_plain(error)}") from error
 
@@ -246,7 +254,12 @@ def _package_errors() -> Iterable[type[Exception]]:
 
 
 def _plain(error: BaseException) -> str:
-    """An error's first line, without the addresses of objects."""
-    lines = str(error).strip().splitlines()
-    text = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>|<_io\.\w+[^>]*>", "the file", lines[0]) if lines else ""
-    return text[:200] or type(error).__name__
+    """An error's first line, without the addresses of objects and the places in code."""
+    if isinstance(error, _UNEXPECTED):
+        return _DAMAGED
+    if isinstance(error, ZlibError):
+        return "its compressed data is damaged"
+    lines = str(error.args[0] if isinstance(error, KeyError) and error.args else error).strip().splitlines()
+    text = re.sub(r" \(<string>, line \d+\)$", "", lines[0]) if lines else ""
+    text = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>|<_io\.\w+[^>]*>", "the file", text)
+    return text[:200] or _DAMAGED

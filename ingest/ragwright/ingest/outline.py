@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ragwright.core.profile import Profile
 from ragwright.core.types import Block, Document
-from ragwright.ingest.sentences import Range, trim
+from ragwright.ingest.sentences import Range, has_letter, trim
 
 UnitKind = Literal["heading", "paragraph", "list_item", "table_header", "table_row", "code"]
 
@@ -21,8 +21,9 @@ _CLAUSE_START = 200  # how many characters of a line a clause pattern sees
 _PATTERN_DEPTH = 100
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n\s*")
 _SENTENCE_END = ".:;!?)"
-_MARKUP = re.compile(r"^\s*#+\s+|\s+#+\s*$|`+|(?<!\w)\*+(?=\w)|(?<=\w)\*+(?!\w)")
-_UNDERLINE = re.compile(r"\n\s*[=-]+\s*$")
+_MAX_SIGNS = 120  # characters; longer stretches of signs stay units
+_MARKUP = re.compile(r"^\W*(?:#+\s+|\n\s*)|\s+#+\s*$|`+|(?<!\w)\*+(?=\w)|(?<=\w)\*+(?!\w)")
+_UNDERLINE = re.compile(r"\n[\W_]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,18 @@ class Outliner:
     def __call__(self, document: Document) -> list[Unit]:
         """The units of a document, in text order, not overlapping, trimmed.
 
-        Together they hold every visible character that is not furniture, also where no block covers it.
+        Together they hold every visible character that is not furniture, also where no block covers it. Signs
+        alone, such as a heading's marks or a rule, are part of the unit that they stand at.
         """
         stack: list[tuple[int, int]] = []  # level and position of the open headings
         units: list[Unit] = []
-        for region in _regions(document):
-            for unit in self._divided(document.text, region):
-                if unit.kind == "heading":
-                    while stack and stack[-1][0] >= unit.level:
-                        stack.pop()
-                    stack.append((unit.level, len(units)))
-                units.append(replace(unit, path=tuple(position for _, position in stack)))
+        divided = (unit for region in _regions(document) for unit in self._divided(document.text, region))
+        for unit in _with_signs(document.text, divided):
+            if unit.kind == "heading":
+                while stack and stack[-1][0] >= unit.level:
+                    stack.pop()
+                stack.append((unit.level, len(units)))
+            units.append(replace(unit, path=tuple(position for _, position in stack)))
         return units
 
     def _divided(self, text: str, region: Unit) -> Iterator[Unit]:
@@ -116,6 +118,42 @@ class Outliner:
             return False
         line = text[start : min(end, start + _CLAUSE_START)]
         return any(pattern.match(line) for pattern in self._clauses)
+
+
+def _with_signs(text: str, units: Iterable[Unit]) -> list[Unit]:
+    """Units, those without letter or digit joined to one that has some, never across furniture."""
+    joined: list[Unit] = []
+    for unit in units:
+        before = joined[-1] if joined and joined[-1].run == unit.run else None
+        if before is None:
+            joined.append(unit)
+        elif _is_signs(text, before):
+            joined[-1] = replace(unit, start=before.start, page=before.page)
+        elif _is_signs(text, unit) and _is_trailing(text, before, unit):
+            joined[-1] = replace(before, end=unit.end)
+        else:
+            joined.append(unit)
+    for position in range(len(joined) - 1, 0, -1):
+        before, unit = joined[position - 1], joined[position]
+        if before.run == unit.run and _is_signs(text, unit):
+            joined[position - 1 : position + 1] = [replace(before, end=unit.end)]
+    return joined
+
+
+def _is_signs(text: str, unit: Unit) -> bool:
+    return unit.end - unit.start <= _MAX_SIGNS and not has_letter(text, unit.start, unit.end)
+
+
+def _is_trailing(text: str, before: Unit, signs: Unit) -> bool:
+    """Whether signs belong to the unit before them and not to the next."""
+    lines = text.count("\n", before.end, signs.start)
+    if lines == 0 or signs.kind == "table_row" == before.kind:
+        return True
+    newline = text.find("\n", signs.end)
+    alone = not text[signs.end : newline if newline >= 0 else len(text)].strip()
+    if before.kind == "heading":
+        return alone and lines == 1
+    return alone and signs.table == before.table
 
 
 def heading_text(text: str, unit: Unit) -> str:

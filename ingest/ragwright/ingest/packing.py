@@ -55,4 +55,6 @@ def pack(pieces: Sequence[Range], ruler: TokenRuler, budget: Budget) -> list[Ran
         # The overlap must leave room for the next piece, or nothing would be gained.
         need = max(after[last] - budget.overlap, after[last + 1] - budget.tokens)
         first = bisect_left(before, need, first + 1, last + 1)
-        first = max(first, bisect_left(starts, ends[last + 1] - budget.characters, first, last + 1))
+        # Pieces of one unknown word count no tokens, so characters bound both as well.
+        need = max(ends[last] - budget.overlap * CHARACTERS_PER_TOKEN, ends[last + 1] - budget.characters)
+        first = max(first, bisect_left(starts, need, first, last + 1))

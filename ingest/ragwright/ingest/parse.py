@@ -37,7 +37,8 @@ def parse(data: bytes, name: str) -> Parsed:
         name: Its name or path. Only the suffix is read, and only where the content leaves a choice.
 
     Raises:
-        InputError: The kind is not supported, the file is damaged or locked, or it holds no text.
+        InputError: The kind is not supported, the file is damaged or locked, or it holds no text. The reason
+            goes on where the file's name stands: "is password-protected; ...".
     """
     kind = media_type(data, name)
     parsed = _PARSERS[kind](data, name, kind)
@@ -63,13 +64,13 @@ def _markdown(data: bytes, name: str, kind: str) -> Parsed:
 def _pdf(data: bytes, name: str, kind: str) -> Parsed:
     from ragwright.ingest.pdf import parse_pdf
 
-    return parse_pdf(data, name)
+    return parse_pdf(data)
 
 
 def _office(data: bytes, name: str, kind: str) -> Parsed:
     from ragwright.ingest.office import parse_office
 
-    return parse_office(data, name, kind)
+    return parse_office(data, kind)
 
 
 _PARSERS: dict[str, Callable[[bytes, str, str], Parsed]] = {

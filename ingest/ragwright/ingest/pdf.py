@@ -15,9 +15,10 @@ from typing import Any
 from ragwright.core.errors import InputError
 from ragwright.core.types import Parsed
 from ragwright.ingest.canonical import TextBuilder
-from ragwright.ingest.pdf_blocks import Entry, Piece, blocks_of
+from ragwright.ingest.pdf_blocks import Piece, blocks_of
 from ragwright.ingest.pdf_facts import metadata_of, sensible_title
 from ragwright.ingest.pdf_layout import Box, Line, Page, box_of
+from ragwright.ingest.pdf_titles import Entry
 
 _DIVISION = "\x02\ufffe"  # what pdfium writes for a hyphen that divides a word over two lines
 _WORD = re.compile(rf"[^\s{_DIVISION}]+")
@@ -51,12 +52,11 @@ class _View:
     aside: tuple[tuple[Line, int], ...]
 
 
-def parse_pdf(data: bytes, name: str) -> Parsed:
+def parse_pdf(data: bytes) -> Parsed:
     """Read a PDF into a canonical text with headings, paragraphs, lists, tables and running headers.
 
     Args:
         data: The file's bytes.
-        name: Of the file, for messages.
 
     Returns:
         Blocks in reading order, each with page and box. The text is empty when the pages hold only images.
@@ -65,7 +65,7 @@ def parse_pdf(data: bytes, name: str) -> Parsed:
     Raises:
         InputError: The file is protected by a password, or is no readable PDF.
     """
-    with closing(_open(data, name)) as document:
+    with closing(_open(data)) as document:
         count = len(document)
         views = [view for index in range(count) if (view := _read_page(document, index)) is not None]
         outline = _outline(document)
@@ -78,7 +78,7 @@ def parse_pdf(data: bytes, name: str) -> Parsed:
     return builder.build(media_type="application/pdf", title=title, metadata=metadata)
 
 
-def _open(data: bytes, name: str) -> Any:
+def _open(data: bytes) -> Any:
     import pypdfium2
     import pypdfium2.raw as pdfium
 
@@ -86,8 +86,14 @@ def _open(data: bytes, name: str) -> Any:
         return pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) == pdfium.FPDF_ERR_PASSWORD:
-            raise InputError(f"{name} is password-protected; save it without a password") from None
-        raise InputError(f"{name} is not a readable PDF: {error}; export or download it again") from None
+            raise InputError("is password-protected; save it without a password") from None
+        raise InputError(f"is not a readable PDF ({_reason(error)}); export or download it again") from None
+
+
+def _reason(error: Exception) -> str:
+    """What pdfium says, without the words of the library around it."""
+    said = re.search(r"\(PDFium: (.+?)\)", str(error))
+    return (said[1] if said else str(error)).rstrip(".").lower()
 
 
 def _outline(document: Any) -> list[Entry]:

@@ -34,7 +34,7 @@ _BESIDE = re.compile(r"^(\d{1,4})\s+\D|[|–—·•]\s*(\d{1,4})$")
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row at an edge: its runs, whether at the top, whether it stands apart, whether it is the outermost."""
+    """A row at an edge: its runs, and whether it is at the top, apart from the body, and the outermost."""
 
     runs: Sequence[Line]
     line: Line
@@ -52,7 +52,7 @@ def split_furniture(pages: Sequence[Page]) -> list[tuple[list[Line], list[Line],
         nearby; when it holds a number that counts along with the pages; or when it is nothing but a page
         number at the very edge. At most two rows at either edge count.
     """
-    candidates = [(page, rows) for page, rows in zip(pages, _edge_rows(pages), strict=True)]
+    candidates = list(zip(pages, _edge_rows(pages), strict=True))
     needed = 2 if len(pages) < 5 else 3
     places: defaultdict[_Key, set[int]] = defaultdict(set)
     offsets: Counter[tuple[int, bool]] = Counter()
@@ -61,54 +61,53 @@ def split_furniture(pages: Sequence[Page]) -> list[tuple[list[Line], list[Line],
             places[_key(row)].add(page.number)
         offsets.update({(number - page.number, row.top) for row in rows for number in _numbers(row, page)})
     counting = {key for key, count in offsets.items() if count >= max(needed, 0.3 * len(pages))}
-    return [
-        _split(page, [row for row in rows if _is_furniture(row, page, places, counting, needed)])
-        for page, rows in candidates
-    ]
+    result = []
+    for page, rows in candidates:
+        counted = [
+            any((number - page.number, row.top) in counting for number in _numbers(row, page)) for row in rows
+        ]
+        back = [_nearby(places[_key(row)], page.number) >= needed for row in rows]
+        result.append(_split(page, [
+            row for row, counts, comes_back in zip(rows, counted, back, strict=True)
+            if _is_furniture(row, counts=counts, comes_back=comes_back)
+        ]))  # fmt: skip
+    return result
 
 
-def _is_furniture(
-    row: _Row,
-    page: Page,
-    places: dict[_Key, set[int]],
-    counting: set[tuple[int, bool]],
-    needed: int,
-) -> bool:
-    counts = any((number - page.number, row.top) in counting for number in _numbers(row, page))
+def _is_furniture(row: _Row, *, counts: bool, comes_back: bool) -> bool:
+    """Whether a row whose number counts along, or whose text comes back, is no content."""
     alone = _PAGE_NUMBER.fullmatch(row.line.text)
-    if alone is not None and counts:
-        return True
     if not row.apart:
-        return False
-    if counts or _comes_back(places[_key(row)], page.number, needed):
+        return alone is not None and counts
+    if counts or comes_back:
         return True
-    number = alone["number"] if alone is not None else None
-    return alone is not None and row.outermost and (bool(alone["word"]) or len(number or "") <= 3)
+    # Without other pages to compare with, a year or a part's number could stand alone as well.
+    return alone is not None and row.outermost and (bool(alone["word"]) or len(alone["number"] or "") <= 3)
 
 
-def _comes_back(numbers: set[int], number: int, needed: int) -> bool:
-    """Whether enough of the pages nearby have the row; a head may stand on every other page only."""
-    return sum(number + step in numbers for step in range(-_WINDOW, _WINDOW + 1)) >= needed
+def _nearby(numbers: set[int], number: int) -> int:
+    """How many of the pages around one have the row; a head may stand on every other page only."""
+    return sum(number + step in numbers for step in range(-_WINDOW, _WINDOW + 1))
 
 
 def _edge_rows(pages: Sequence[Page]) -> list[list[_Row]]:
     """For every page the rows near its top, then those near its bottom, each from the edge inwards."""
     rows_by_page = [rows_of(page.lines) for page in pages]
     joined = [[join_row(row) for row in rows] for rows in rows_by_page]
-    size, step = _body_size(line for rows in joined for line in rows), _usual_step(joined)
+    small = _SMALL * _body_size(line for rows in joined for line in rows)
+    step = _usual_step(joined)
     result = []
     for page, rows, lines in zip(pages, rows_by_page, joined, strict=True):
         _, bottom, _, top = page.bounds
         reach = _BAND * (top - bottom)
         high = [at for at, line in enumerate(lines) if line.top > top - reach]
-        low = [at for at, line in enumerate(lines) if line.bottom < bottom + reach and at not in high][::-1]
-        found = []
-        for indices, edge in ((high, True), (low, False)):
-            apart = _apart([lines[at] for at in (range(len(lines)) if edge else range(len(lines))[::-1])], step)
-            for position, at in enumerate(indices[:_EDGE_ROWS]):
-                stands = position < apart or lines[at].size < _SMALL * size
-                found.append(_Row(rows[at], lines[at], edge, stands, position == 0))
-        result.append(found)
+        low = [at for at, line in enumerate(lines) if line.bottom < bottom + reach and at not in high]
+        apart = {True: _apart(lines, step), False: _apart(lines[::-1], step)}
+        result.append([
+            _Row(rows[at], lines[at], edge, place < apart[edge] or lines[at].size < small, place == 0)
+            for indices, edge in ((high, True), (low[::-1], False))
+            for place, at in enumerate(indices[:_EDGE_ROWS])
+        ])  # fmt: skip
     return result
 
 

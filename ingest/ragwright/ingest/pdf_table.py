@@ -89,7 +89,7 @@ def _continues(row: Sequence[Line], columns: Sequence[Column]) -> bool:
 def _trailing(rows: Sequence[Sequence[Line]], columns: Sequence[Column]) -> int:
     """How many rows below the last full one are the rest of its wrapped cells."""
     count = 0
-    for row in rows:
+    for row in rows if len(columns) > 1 else ():
         if row[0].left < columns[1][0] - row[0].size:
             break
         count += 1

@@ -10,6 +10,7 @@ from itertools import pairwise
 from ragwright.ingest.packing import Budget, pack
 from ragwright.ingest.ruler import TokenRuler
 from ragwright.ingest.sentences import Range, trim
+from ragwright.ingest.windows import within
 
 _SEPARATORS = (re.compile(r"\n[^\S\n]*\n\s*"), re.compile(r"\n\s*"))
 
@@ -36,9 +37,11 @@ def recursive(run: Sequence[Range], ruler: TokenRuler, budget: Budget) -> list[R
             for piece in _between(ruler.text, [start, *inner, end]):
                 yield from leaves(*piece, depth + 1)
         else:
-            yield from ruler.divide(start, end, limit=budget.tokens)
+            yield start, end
 
-    return pack(list(leaves(run[0][0], run[-1][1], 0)), ruler, budget) if run else []
+    if not run:
+        return []
+    return pack(within(list(leaves(run[0][0], run[-1][1], 0)), ruler, budget), ruler, budget)
 
 
 def _parts(text: str, start: int, end: int, separator: re.Pattern[str]) -> Iterator[Range]:

@@ -140,8 +140,6 @@ def _take(
     parsed, failure = None, None
     if isinstance(message, Result):
         parsed, failure = message.complete(), message.failure
-        if failure is not None:  # whoever reads it is told the name beside it
-            failure = failure.removeprefix(f"{child.path.name} ")
         _end(connection, child)
     else:
         child.process.join(_LAST_BREATH_SECONDS)

@@ -90,7 +90,10 @@ def _result(connection: Connection, path: Path, limits: ParseLimits, work: Work)
     try:
         data = _read(path, limits.file_bytes)
     except FileNotFoundError:
-        return Result(None, [], "was deleted while it was read")
+        gone = (
+            "is a link to a file that is not there" if path.is_symlink() else "was deleted while it was read"
+        )
+        return Result(None, [], gone)
     except OSError as error:
         return Result(None, [], f"cannot be read: {error.strerror or error}")
     except InputError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 Range = tuple[int, int]
 
-PROSE_MARKS = ("; ", ": ", ", ")
+PROSE_MARKS = ("; ", ": ", "；", ", ", "，", "、")
 CODE_MARKS = ("\n\n", "\n")
 ROW_MARKS = (" | ", "; ", ", ")
 
@@ -17,11 +17,19 @@ _HARD_BREAK = re.compile(
     r"\n[^\S\n]*\n\s*|\n(?=[^\S\n]*(?:[-*+•‣▪◦·]|\(?\d{1,3}[.)]|\([A-Za-z]{1,4}\))[^\S\n])"
 )
 _FULL_STOP = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)")
+# A closing bracket behind a full stop.
+_ASIDE = re.compile(r"[.!?…][\"'”’»]*[)\]](?=\s)")
+# What closes a phrase, and what Markdown puts around one.
+_CLOSING = re.compile(r"[*_\"'”’»)\]]+(?=\s|\Z)")
+_SPEAKING = re.compile(r"[^\W_][\W_]*[^\W_]")
+_LETTER = re.compile(r"[^\W_]")
 _MARKER = re.compile(r"[(\[]?(?:\d{1,3}|[A-Za-z]|[ivxlc]{1,5}|[IVXLC]{1,5})[.)\]]{1,2}|[-*+•‣▪◦·]")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)+")
 _OPENING = "([{\"'“‘«"
-# sentencex takes quadratic time beyond some megabytes; slices keep it linear.
-_SLICE = 32_768
+# sentencex takes quadratic time beyond some megabytes, and with wide full stops from the start; slices keep
+# it linear.
+_SLICE, _SLICE_WIDE = 32_768, 2_048
+_WIDE_STOP = "。"
 # In texts without capitals sentencex finds no ends; shorter runs are left as they are.
 _CASELESS_LENGTH = 160
 # Abbreviations that sentencex knows with a capital, for texts that have none.
@@ -41,6 +49,39 @@ def trim(text: str, start: int, end: int) -> Range | None:
     while text[end - 1].isspace():
         end -= 1
     return first.start(), end
+
+
+def has_letter(text: str, start: int, end: int) -> bool:
+    """Whether a letter or a digit stands in a range."""
+    return _LETTER.search(text, start, end) is not None
+
+
+def speaking(text: str, ranges: Iterable[Range], *, limit: int) -> list[Range]:
+    """Join what says nothing by itself to its neighbours: signs, single characters, numbers of list items.
+
+    Args:
+        text: The text that the ranges belong to.
+        ranges: Disjoint, in text order.
+        limit: Longest result of a join in characters.
+
+    Returns:
+        The ranges, the silent ones joined to the next, the last ones to the one before.
+    """
+    joined: list[Range] = []
+    for start, end in ranges:
+        if joined and end - joined[-1][0] <= limit and _silent(text, *joined[-1]):
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    if len(joined) > 1 and joined[-1][1] - joined[-2][0] <= limit and _silent(text, *joined[-1]):
+        joined[-2:] = [(joined[-2][0], joined[-1][1])]
+    return joined
+
+
+def _silent(text: str, start: int, end: int) -> bool:
+    if end - start <= 6 and _MARKER.fullmatch(text, start, end):
+        return True
+    return _SPEAKING.search(text, start, end) is None
 
 
 def shorten(text: str, start: int, end: int, *, limit: int, marks: tuple[str, ...]) -> Iterator[Range]:
@@ -98,21 +139,25 @@ class SentenceSplitter:
     def split(self, text: str, start: int, end: int) -> list[Range]:
         """The sentences of `text[start:end]`.
 
-        Time is linear in the length. A blank line and the start of a list item always end a sentence.
+        Time is linear in the length. A blank line and the start of a list item always end a sentence. What
+        says nothing by itself, such as a rule or the number of a list item, belongs to the next sentence, or
+        to the one before it at the end, where that keeps the limit.
 
         Returns:
             Half-open character ranges of `text`, in order, trimmed, not overlapping, at most
             `max_characters` long; together they hold every visible character.
         """
-        return [
+        pieces = [
             piece
             for paragraph in _paragraphs(text, start, end)
             for sentence in self._sentences(text, *paragraph)
             for piece in shorten(text, *sentence, limit=self._limit, marks=PROSE_MARKS)
         ]
+        return speaking(text, pieces, limit=self._limit)
 
     def _sentences(self, text: str, start: int, end: int) -> Iterator[Range]:
-        segments = [s for slice_ in _slices(text, start, end) for s in self._segments(text, *slice_)]
+        found = (s for slice_ in _slices(text, start, end) for s in self._segments(text, *slice_))
+        segments = [part for s in _closed(text, found) for part in self._asides(text, *s)]
         for sentence in self._joined(text, segments, caseless=False):
             length = sentence[1] - sentence[0]
             if length > self._limit or (
@@ -146,6 +191,23 @@ class SentenceSplitter:
             if line is not None:
                 yield line
 
+    def _asides(self, text: str, start: int, end: int) -> Iterator[Range]:
+        """A segment, cut behind whole sentences in brackets at its start."""
+        while text[start] in "([" and (match := _ASIDE.search(text, start, end)) is not None:
+            close = match.end()
+            inside = text[start:close]
+            following = _VISIBLE.search(text, close, end)
+            if (
+                following is None
+                or not (text[following.start()] in _OPENING or text[following.start()].isupper())
+                or inside.count("(") + inside.count("[") != inside.count(")") + inside.count("]")
+                or inside.split()[-1].strip("([])") in self._words
+            ):
+                break
+            yield start, close
+            start = following.start()
+        yield start, end
+
     def _joined(self, text: str, segments: list[Range], *, caseless: bool) -> Iterator[Range]:
         """Segments, joined where the break between two of them is not the end of a sentence."""
         if not segments:
@@ -173,6 +235,23 @@ class SentenceSplitter:
         return text[following].islower()
 
 
+def _closed(text: str, segments: Iterable[Range]) -> Iterator[Range]:
+    """Segments, each with the closing signs that follow it without white space."""
+    start = last = -1
+    for following, end in segments:
+        if following == last and (match := _CLOSING.match(text, following, end)) is not None:
+            last = match.end()
+            rest = trim(text, last, end)
+            if rest is None:
+                continue
+            following = rest[0]
+        if start >= 0:
+            yield start, last
+        start, last = following, end
+    if start >= 0:
+        yield start, last
+
+
 def _paragraphs(text: str, start: int, end: int) -> Iterator[Range]:
     """Trimmed ranges between hard breaks."""
     cursor = start
@@ -188,9 +267,14 @@ def _paragraphs(text: str, start: int, end: int) -> Iterator[Range]:
 
 def _slices(text: str, start: int, end: int) -> Iterator[Range]:
     """Ranges of a bounded length, cut after a full stop where there is one, else at white space."""
-    while end - start > _SLICE:
-        window = text[start : start + _SLICE]
-        cut = window.rfind(". ", _SLICE // 2) + 1 or _cut(window, ())
+    while end - start > _SLICE_WIDE:
+        window = text[start : min(end, start + _SLICE)]
+        mark = ". "
+        if _WIDE_STOP in window:
+            window, mark = window[:_SLICE_WIDE], _WIDE_STOP
+        if len(window) == end - start:
+            break
+        cut = window.rfind(mark, len(window) // 2) + 1 or _cut(window, ())
         yield start, start + cut
         start += cut
     yield start, end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 from pathlib import PurePath
 
 from ragwright.core.errors import InputError
@@ -54,9 +55,6 @@ SUPPORTED = {
 }
 """Suffix in lower case to media type. A file found in a folder is tried when its suffix stands here."""
 
-_NAMES = (
-    "PDF, DOCX, PPTX, XLSX, ODT, EPUB, RTF, HTML, XML, CSV, TSV, EML, MSG, Markdown, RST, Org, plain text"
-)
 _HEAD_BYTES = 8192
 _PDF_WITHIN = 1024  # readers accept this much in front of a PDF's header
 _SIGNATURES = (
@@ -212,7 +210,7 @@ def _zip_type(data: bytes) -> str:
             names = archive.namelist()
             stated = _member(archive, "mimetype").decode("ascii", "replace").strip()
             manifest = _member(archive, "META-INF/manifest.xml") if stated == ODT else b""
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError, OSError, zlib.error) as error:
         raise InputError(f"is a damaged zip container ({error}); make a new copy of it") from error
     if b"encryption-data" in manifest:
         raise InputError(_PROTECTED)
@@ -256,4 +254,4 @@ def _ole_type(data: bytes) -> str:
 
 
 def _unsupported(kind: str) -> InputError:
-    return InputError(f"is {kind}, which is not supported; supported are {_NAMES}")
+    return InputError(f"is {kind}, which is not supported")

@@ -21,20 +21,21 @@ def sentences(run: Sequence[Range], ruler: TokenRuler, budget: Budget) -> list[R
 
 
 def within(pieces: Sequence[Range], ruler: TokenRuler, budget: Budget) -> list[Range]:
-    """The pieces in order, those beyond the budget divided."""
+    """Disjoint pieces in order, those beyond the budget divided."""
     before = ruler.indices([start for start, _ in pieces])
     after = ruler.indices([end for _, end in pieces])
     result: list[Range] = []
+    long: list[Range] = []
     for piece, first, last in zip(pieces, before, after, strict=True):
-        if last - first <= budget.tokens and piece[1] - piece[0] <= budget.characters:
-            result.append(piece)
-        else:
-            result.extend(ruler.divide(*piece, limit=budget.tokens))
-    return result
+        fits = last - first <= budget.tokens and piece[1] - piece[0] <= budget.characters
+        (result if fits else long).append(piece)
+    return sorted(result + ruler.divide(long, limit=budget.tokens))
 
 
 def fixed(run: Sequence[Range], ruler: TokenRuler, budget: Budget) -> list[Range]:
     """Windows of equal length in tokens, moved back to the end of a word where one is near.
+
+    A window that begins or ends inside a word may turn out longer by itself than it was counted.
 
     Args:
         run: Sentences of text without furniture between them.
@@ -46,7 +47,7 @@ def fixed(run: Sequence[Range], ruler: TokenRuler, budget: Budget) -> list[Range
     rest: Range | None = (run[0][0], run[-1][1])
     windows: list[Range] = []
     while rest is not None:
-        window = next(ruler.divide(*rest, limit=budget.tokens))
+        window = trim(ruler.text, rest[0], ruler.guess(*rest, limit=budget.tokens)) or rest
         windows.append(window)
         if window[1] >= rest[1]:
             break
