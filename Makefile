@@ -31,7 +31,7 @@ demo: $(READY)
 	done < ../../demo/three_questions.txt
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow and not service and not gpu"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not service and not gpu"
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
