@@ -71,11 +71,9 @@ def bench_chroma(bench: Bench) -> None:
     with indexed(documents) as (encoder, index, terms):
         search = retriever(encoder, index, terms, DEFAULT)
         for name, options in MODES.items():
-            found = [[hit.chunk.span for hit in search.search(q.text, options=options)] for q in questions]
-            bench.add_mean(
-                f"five corpora, recall of ten chunks, {name}",
-                [recall(s, q) for s, q in zip(found, questions, strict=True)],
-            )
+            found = [places(search.search(question.text, options=options)) for question in questions]
+            values = [recall(spans, question) for spans, question in zip(found, questions, strict=True)]
+            bench.add_mean(f"five corpora, recall of ten chunks, {name}", values)
         for share in SHARES:
             bench_share(bench, search, questions, share)
         bench_refusal(bench, search, questions)
@@ -145,6 +143,11 @@ def bench_refusal(bench: Bench, search: HybridRetriever, questions: Sequence[Que
 def support(hits: Sequence[Hit]) -> float:
     """Score of the best evidence."""
     return max((evidence.score for hit in hits for evidence in hit.evidence), default=0.0)
+
+
+def places(hits: Sequence[Hit]) -> list[Span]:
+    """Where the texts of the hits stand: in the chunk that is shown, and in the places listed with it."""
+    return [span for hit in hits for span in (hit.chunk.span, *(place.span for place in hit.duplicates))]
 
 
 def recall(spans: Sequence[Span], question: Question) -> float:

@@ -107,7 +107,7 @@ def _met(value: float, bar: str) -> bool | None:
 def _line(row: Row) -> str:
     span = f" [{row.low:.4g} .. {row.high:.4g}]" if row.low is not None and row.high is not None else ""
     bar = f"  (wanted {row.bar}: {'met' if row.met else 'MISSED'})" if row.bar else ""
-    return f"{row.what}: {row.value:.4g} {row.unit}{span}{bar}"
+    return f"{row.what}: {row.value:.5g} {row.unit}{span}{bar}"
 
 
 def _facts() -> Mapping[str, Any]:
