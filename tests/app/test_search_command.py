@@ -88,6 +88,8 @@ def test_every_mode_finds_and_explain_shows_its_part(in_demo: Path, run: Run) ->
         (["x", "--budget", "0"], "search.budget is 0; wanted a whole number from 1 to 1000000"),
         (["x", "--mode", "fuzzy"], 'search.mode is "fuzzy"; wanted one of "hybrid", "dense", "lexical"'),
         (["x", "--filter", "pdf"], 'the filter "pdf" is not of the form key=value, such as type=pdf'),
+        (["x", "--filter", "page=²"], "the filter page is '²'; wanted a whole number of at most 9 digits"),
+        (["x", "--filter", f"page={10**20 - 1}"], "wanted a whole number of at most 9 digits, such as 12"),
         (["x", "--workspace", "elsewhere"], "holds no documents; run: ragwright ingest PATH"),
         (["x", "--config", "no.toml"], "no configuration file at no.toml; ragwright init writes one"),
     ],
@@ -125,6 +127,19 @@ def test_settings_of_a_folder_above_are_found(
     found = hits(run)
     assert len(found) == 1
     assert found[0]["source"].startswith("docs/")
+
+
+def test_own_domain_is_found_from_another_folder(
+    folder: Path, encoder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index keeps the profile's absolute path, so that it does not matter where a search starts."""
+    (folder / "own.toml").write_text('extends = "general"\n', encoding="utf-8")
+    (folder / "crane.txt").write_text("The crane lifts forty tons.\n", encoding="utf-8")
+    assert run("ingest", "crane.txt", "--domain", "./own.toml").exit_code == 0
+    (folder / "away").mkdir()
+    monkeypatch.chdir(folder / "away")
+    result = run("search", "crane", "--workspace", str(folder / ".ragwright"))
+    assert (result.exit_code, "crane.txt" in result.stdout) == (0, True), result.output
 
 
 def test_text_that_stands_twice_is_shown_once_with_both_places(project: Path, run: Run) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -48,3 +49,20 @@ def test_documents_are_listed_when_asked_for(project: Path, run: Run) -> None:
     assert run("status", "--documents").stdout.endswith(
         "docs/harbour.md\ndocs/mail/crane.txt\ndocs/mail/ferry.txt\n"
     )
+
+
+def test_files_that_vanish_while_they_are_counted_count_nothing(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ingest removes files at any time: here, right after they were listed."""
+    size = json.loads(run("status", "--json").stdout)["bytes_on_disk"]
+    listed = Path.rglob
+
+    def with_a_vanished_file(folder: Path, pattern: str) -> Iterator[Path]:
+        yield folder / "gone"
+        yield from listed(folder, pattern)
+
+    monkeypatch.setattr(Path, "rglob", with_a_vanished_file)
+    result = run("status", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["bytes_on_disk"] == size

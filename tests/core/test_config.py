@@ -114,7 +114,7 @@ def test_nearest_file_above_is_found_and_its_paths_count_from_its_folder(
 ) -> None:
     text = 'domain = "profiles/own.toml"\n[encoder]\nmodel = "./minilm"\ncache = "compiled"\n'
     Path("ragwright.toml").write_text(text, encoding="utf-8")
-    assert load().config.domain == "profiles/own.toml"
+    assert load().config.domain == str(folder / "profiles" / "own.toml")
     (folder / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(folder / "a" / "b")
     loaded = load()
@@ -125,6 +125,16 @@ def test_nearest_file_above_is_found_and_its_paths_count_from_its_folder(
     assert loaded.config.encoder.cache == folder / "compiled"
     assert loaded.origins["workspace"] == Origin("default", "")
     assert load(environ={"RAGWRIGHT_WORKSPACE": "here"}).config.workspace == Path("here")
+
+
+@pytest.mark.parametrize("domain", ["./own.toml", "own.toml", "sub/../own.toml", "{folder}/own.toml"])
+def test_path_of_a_domain_becomes_absolute_wherever_it_is_given(folder: Path, domain: str) -> None:
+    own, text = str(folder / "own.toml"), domain.format(folder=folder)
+    assert load(flags={"domain": text}).config.domain == own
+    assert load(environ={"RAGWRIGHT_DOMAIN": text}).config.domain == own
+    assert load(f'domain = "{text}"').config.domain == own
+    assert load(flags={"domain": "a/b"}).config.domain == str(folder / "a" / "b")
+    assert load(flags={"domain": "legal"}).config.domain == "legal"
 
 
 def test_hub_id_with_a_slash_stays_a_name_and_home_is_expanded(folder: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,3 +97,12 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
 def test_an_error_of_the_work_inside_is_not_taken_for_one_of_the_lock(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="the disk is full"), workspace_lock(tmp_path, purpose="me"):
         raise OSError(28, "the disk is full")
+
+
+def test_a_lock_taken_in_one_thread_is_let_go_in_another(tmp_path: Path) -> None:
+    held = workspace_lock(tmp_path, purpose="first")
+    with ThreadPoolExecutor(max_workers=1) as other:
+        other.submit(held.__enter__).result()
+    held.__exit__(None, None, None)
+    with workspace_lock(tmp_path, purpose="second"):
+        pass

@@ -118,10 +118,13 @@ def test_a_source_outside_the_project_is_absolute(tmp_path: Path) -> None:
     assert path_of("/elsewhere/a.md", tmp_path) == Path("/elsewhere/a.md")
 
 
-def test_nothing_below_an_unread_folder_counts_as_deleted() -> None:
-    found = Discovery((), roots=("docs",), unread=("docs/locked",))
+def test_nothing_below_an_unread_folder_counts_as_deleted(tmp_path: Path) -> None:
+    found = Discovery((), roots=("docs",), unread=("docs/locked",), project=tmp_path)
     assert found.deletes("docs/a.md")
     assert not found.deletes("docs/locked/a.md")
     assert not found.deletes("docs2/a.md")
-    assert Discovery((), roots=(".",)).deletes("a.md")
-    assert not Discovery((), roots=(".",)).deletes("/elsewhere/a.md")
+    everything = Discovery((), roots=(".",), project=tmp_path)
+    assert everything.deletes("a.md")
+    assert not everything.deletes("/elsewhere/a.md")
+    (tmp_path / "a.md").write_text("passed over, but there")
+    assert not everything.deletes("a.md")

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.ingest.workbench import bench_in
 
 from ragwright.core.types import Block, Parsed
+from ragwright.ingest import pipeline
+from ragwright.ingest.ahead import ahead
 from ragwright.ingest.sandbox import ParseLimits, ParseOutcome, Work, parse_files
 
 QUICK = ParseLimits(memory_megabytes=256, cpu_seconds=1, wall_seconds=10)
@@ -210,6 +215,56 @@ def test_closing_the_generator_kills_the_children(hostile: Work, tmp_path: Path)
     next(outcomes)
     pids = _announced(folder, 3)
     outcomes.close()  # type: ignore[attr-defined]
+    assert all(_gone(pid) for pid in pids)
+
+
+def test_leaving_a_run_kills_sleeping_children_at_once(hostile: Work, tmp_path: Path) -> None:
+    """Whoever consumes from another thread need not wait until a child's time is over."""
+    announce = importlib.import_module("hostile_parsers").announce
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    (tmp_path / "file").write_text(str(folder))
+    stopped = threading.Event()
+    parse_both = functools.partial(
+        parse_files,
+        [tmp_path / "file"] * 2,
+        jobs=2,
+        limits=ParseLimits(wall_seconds=60),
+        heavy=False,
+        stopped=stopped.is_set,
+        work=announce,
+    )
+    left = 0.0
+    with pytest.raises(KeyboardInterrupt), ahead(parse_both, items=2, stopped=stopped):
+        pids = _announced(folder, 2)
+        left = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - left < 1.5
+    assert all(_gone(pid) for pid in pids)
+
+
+def test_an_interrupted_ingest_ends_at_once_and_leaves_no_child(
+    hostile: Work, project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C does not wait for a parser."""
+    announce = importlib.import_module("hostile_parsers").announce
+    monkeypatch.setattr(pipeline, "parse_files", functools.partial(parse_files, work=announce))
+    folder = tmp_path_factory.mktemp("pids")
+    for name in ("a.txt", "b.txt"):
+        (project / name).write_text(str(folder))
+    pids: list[int] = []
+    interrupted: list[float] = []
+
+    def interrupt() -> None:
+        pids.extend(_announced(folder, 2))
+        interrupted.append(time.monotonic())
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with bench_in(project) as bench:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            bench.ingest(limits=ParseLimits(wall_seconds=60))
+        assert time.monotonic() - interrupted[0] < 1.5
     assert all(_gone(pid) for pid in pids)
 
 

@@ -185,7 +185,13 @@ def write_files(folder: Path, number: int, *, seed: int = 0, sentences: int = 12
 
 
 def parse_here(
-    paths: Iterable[Path], *, jobs: int, limits: ParseLimits, heavy: bool, work: Work = parse
+    paths: Iterable[Path],
+    *,
+    jobs: int,
+    limits: ParseLimits,
+    heavy: bool,
+    stopped: Callable[[], bool] = lambda: False,
+    work: Work = parse,
 ) -> Iterator[ParseOutcome]:
     """What `parse_files` yields, without its child processes: for runs by the hundred."""
     for path in paths:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ragwright.core.errors import InputError
+from ragwright.core.errors import InputError, ServiceError
 from ragwright.core.protocols import ChunkIndex
 from ragwright.core.types import Encoding, IndexEntry
+from ragwright.retrieval import server
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.server import ServerIndex, connect, drop_collection, point_alias
 from ragwright.retrieval.terms import Terms
@@ -37,10 +38,10 @@ def _made(kind: str, folder: Path, terms: Terms) -> Iterator[ChunkIndex]:
         edge.close()
         return
     client, collection = _client(kind), f"test-{uuid.uuid4().hex}"
-    server = ServerIndex.create(client, collection, dimension=DIMENSION, terms=terms)
-    yield server
+    made = ServerIndex.create(client, collection, dimension=DIMENSION, terms=terms)
+    yield made
     drop_collection(client, collection)
-    server.close()
+    client.close()
 
 
 @pytest.fixture(params=KINDS)
@@ -157,7 +158,6 @@ def test_one_hybrid_call_equals_two_single_ones(
             lambda entry: entry.metadata["author"] == "Ida Novak" and entry.chunk.page == 1,
         ),
         ({"source": "unknown.pdf"}, lambda entry: False),
-        ({"page": "two"}, lambda entry: False),
         ({"colour": "red"}, lambda entry: False),
         ({"a.b c[0]": "red"}, lambda entry: False),
         ({"": ""}, lambda entry: False),
@@ -282,4 +282,26 @@ def test_an_alias_answers_with_the_collection_it_was_last_pointed_at(
         assert ServerIndex.open(client, alias, terms=terms).count() == count
     for count in (1, 2, 3):
         drop_collection(client, f"{alias}-{count}")
+    client.close()
+
+
+def test_an_alias_of_another_workspace_is_left_alone(terms: Terms) -> None:
+    client = _client("memory")
+    for owner in ("mine", "theirs"):
+        ServerIndex.create(client, f"docs-{owner}-v1", dimension=DIMENSION, terms=terms)
+    point_alias(client, "docs", "docs-mine-v1")
+    point_alias(client, "docs", "docs-mine-v1")
+    with pytest.raises(ServiceError, match=r"index\.collection"):
+        point_alias(client, "docs", "docs-theirs-v1")
+    client.close()
+
+
+def test_a_large_slice_goes_to_the_server_in_several_requests(
+    terms: Terms, entries: list[IndexEntry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_FLOATS_IN_A_REQUEST", 3 * DIMENSION)
+    client = _client("memory")
+    index = ServerIndex.create(client, "docs-mine-v1", dimension=DIMENSION, terms=terms)
+    index.upsert(entries)
+    assert set(index.fetch(_ids(entries))) == set(_ids(entries))
     client.close()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragwright.retrieval.terms import LANGUAGES, Terms, rarity_of_unseen
+from ragwright.retrieval.terms import LANGUAGES, Best, Rarities, Terms, rarity_of_unseen
 
 ENGLISH = Terms()
 
@@ -58,3 +62,73 @@ def test_an_unseen_term_is_rarer_the_more_chunks_do_not_hold_it() -> None:
     rarities = [rarity_of_unseen(chunks) for chunks in (0, 1, 100, 10_000)]
     assert rarities == sorted(rarities)
     assert rarities[0] > 0
+
+
+class CountingIndex:
+    """Answers with a score that tells how often it was written to."""
+
+    def __init__(self) -> None:
+        self.written = 1.0
+        self.asked: list[int] = []
+
+    def best(self, terms: Sequence[int]) -> list[Best | None]:
+        self.asked.extend(terms)
+        return [Best(self.written, [term], [1.0]) for term in terms]
+
+
+def test_each_term_is_asked_for_once_until_the_index_changes() -> None:
+    index = CountingIndex()
+    rarities = Rarities(index.best, lambda: 1)
+    assert rarities.of([1, 2, 2]) == rarities.of([2, 1]) == {1: 1.0, 2: 1.0}
+    assert index.asked == [1, 2]
+    index.written = 2.0
+    rarities.clear()
+    assert rarities.of([1]) == {1: 2.0}
+
+
+def test_what_was_asked_before_a_change_is_not_kept_after_it() -> None:
+    asked, changed = threading.Event(), threading.Event()
+    index = CountingIndex()
+
+    def slow(terms: Sequence[int]) -> list[Best | None]:
+        answer = index.best(terms)
+        asked.set()
+        assert changed.wait(5)
+        return answer
+
+    rarities = Rarities(slow, lambda: 1)
+    with ThreadPoolExecutor(max_workers=1) as other:
+        early = other.submit(rarities.of, [1])
+        assert asked.wait(5)
+        index.written = 2.0
+        rarities.clear()
+        changed.set()
+        assert early.result() == {1: 1.0}
+    assert rarities.of([1]) == {1: 2.0}
+
+
+def test_threads_that_ask_while_another_clears_get_every_term() -> None:
+    rarities = Rarities(CountingIndex().best, lambda: 1)
+    wanted = range(50)
+    over = threading.Event()
+
+    def clear() -> None:
+        while not over.is_set():
+            rarities.clear()
+
+    with ThreadPoolExecutor(max_workers=3) as threads:
+        threads.submit(clear)
+        answers = [threads.submit(rarities.of, wanted) for _ in range(300)]
+        try:
+            assert all(answer.result() == dict.fromkeys(wanted, 1.0) for answer in answers)
+        finally:
+            over.set()
+
+
+def test_memory_is_bounded_and_starts_anew_when_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragwright.retrieval.terms._MOST_KNOWN", 3)
+    index = CountingIndex()
+    rarities = Rarities(index.best, lambda: 1)
+    for terms in ([1, 2], [3, 4], [3, 4], [5, 6, 7, 8], [1]):
+        assert rarities.of(terms) == dict.fromkeys(terms, 1.0)
+    assert index.asked == [1, 2, 3, 4, 5, 6, 7, 8, 1]

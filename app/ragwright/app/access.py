@@ -56,7 +56,8 @@ def writing(config: Config, *, purpose: str, make: bool = False) -> Iterator[Wor
         raise workspace.nothing_ingested()
     with workspace_lock(workspace.folder, purpose=purpose):
         try:
-            yield workspace
+            with workspace.catalog.held():
+                yield workspace
         finally:
             workspace.close()
 

@@ -57,13 +57,15 @@ def ingest_files(
     from ragwright.ingest.pipeline import ingest
 
     version, index = _index_for(workspace)
-    return ingest(
+    report = ingest(
         discovery,
         workspace.target(version, index),
         chunker=workspace.chunker(workspace.config.domain),
         settings=workspace.ingest_settings(retry_failed=retry_failed),
         observer=observer,
     )
+    workspace.release(version)  # opened anew, the embedded engine no longer counts deleted chunks' words
+    return report
 
 
 def rebuild_index(workspace: Workspace, observer: Observer) -> IngestReport:
@@ -83,7 +85,7 @@ def rebuild_index(workspace: Workspace, observer: Observer) -> IngestReport:
     index = workspace.create_index(version, manifest)
     workspace.catalog.save_version(version, manifest, live=False)
     report = rebuild(workspace.target(version, index), chunker_for=workspace.chunker, observer=observer)
-    workspace.release(index)
+    workspace.release(version)
     workspace.make_live(version, manifest)
     workspace.drop_index(former)
     return report

@@ -31,7 +31,8 @@ class Workspace:
         self.config = config
         self.folder = Path(os.path.abspath(config.workspace))  # noqa: PTH100 - resolve() would follow links
         self._open = ExitStack()
-        self._held: list[ChunkIndex] = []
+        self._indexes: dict[str, ChunkIndex] = {}  # open ones, by version
+        self._retrievers: dict[str, HybridRetriever] = {}
 
     @property
     def project(self) -> Path:
@@ -112,7 +113,7 @@ class Workspace:
         return InputError(f"workspace {self.folder} holds no documents; run: ragwright ingest PATH")
 
     def open_index(self, version: str, manifest: Manifest, *, incomplete: bool = False) -> ChunkIndex:
-        """Open an index version; one that has lost chunks only when `incomplete` allows it.
+        """An index version, opened if it is not; one that has lost chunks only when `incomplete` allows it.
 
         Raises:
             IndexDamaged: It is gone or broken, holds less than the catalog says, or was made by another
@@ -120,6 +121,8 @@ class Workspace:
         """
         from ragwright.retrieval.terms import Terms
 
+        if version in self._indexes:
+            return self._indexes[version]
         self.check_manifest(version, manifest)
         terms = Terms(manifest.language)
         index: ChunkIndex
@@ -131,15 +134,21 @@ class Workspace:
             from ragwright.retrieval.edge import EdgeIndex
 
             index = EdgeIndex.open(self.shard(version), terms=terms)
-        self._held.append(index)
-        self._open.callback(self.release, index)
-        # The engine opens a folder that has lost files as if it were empty.
-        stored, known = index.count(), self.catalog.counts(version).chunks
-        if stored < known and not incomplete:
+        self._keep(version, index)
+        if not incomplete:
+            self._check_complete(version, index)
+        return index
+
+    def _check_complete(self, version: str, index: ChunkIndex) -> None:
+        """Refuse an index that lacks chunks: the engine opens a folder that lost files as an empty one."""
+        before, stored = self.catalog.counts(version).chunks, index.count()
+        # Counted again, since beside a server another process may write between the two counts.
+        known = min(before, self.catalog.counts(version).chunks)
+        if stored < known:
+            self.release(version)
             raise IndexDamaged(
                 f"index {version} holds {stored} of its {known} chunks; run: ragwright ingest --rebuild"
             )
-        return index
 
     def create_index(self, version: str, manifest: Manifest) -> ChunkIndex:
         """Make an empty index version, in place of whatever a stopped run left under its name."""
@@ -157,15 +166,18 @@ class Workspace:
             from ragwright.retrieval.edge import EdgeIndex
 
             index = EdgeIndex.create(self.shard(version), dimension=manifest.dimension, terms=terms)
-        self._held.append(index)
-        self._open.callback(self.release, index)
+        self._keep(version, index)
         return index
 
-    def release(self, index: ChunkIndex) -> None:
-        """Close an index, once: before its version is opened again, or with the workspace."""
-        if index in self._held:
-            self._held.remove(index)
-            index.close()
+    def release(self, version: str) -> None:
+        """Close an index version, if it is open; whoever needs it next opens it again."""
+        self._retrievers.pop(version, None)
+        if version in self._indexes:
+            self._indexes.pop(version).close()
+
+    def _keep(self, version: str, index: ChunkIndex) -> None:
+        self._indexes[version] = index
+        self._open.callback(self.release, version)
 
     def make_live(self, version: str, manifest: Manifest) -> None:
         """Let an index version answer from now on."""
@@ -177,6 +189,7 @@ class Workspace:
 
     def drop_index(self, version: str) -> None:
         """Delete an index version's data and its ledger; one that is not there is no error."""
+        self.release(version)
         if self.config.index.url:
             from ragwright.retrieval.server import drop_collection
 
@@ -259,20 +272,25 @@ class Workspace:
 
         return SearchOptions(**self.config.search.model_dump())
 
-    @cached_property
+    @property
     def retriever(self) -> HybridRetriever:
-        """The retriever over the live index."""
+        """The retriever over the index version that answers now."""
+        version, manifest = self.live()
+        if version not in self._retrievers:
+            self._retrievers[version] = self._make_retriever(version, manifest)
+        return self._retrievers[version]
+
+    def _make_retriever(self, version: str, manifest: Manifest) -> HybridRetriever:
         from ragwright.core.profile import load_profile
         from ragwright.retrieval.search import HybridRetriever
         from ragwright.retrieval.terms import Terms
 
-        version, manifest = self.live()
         return HybridRetriever(
             self.encoder,
             self.open_index(version, manifest),
             Terms(manifest.language),
             options=self.search_options(),
-            expand=_expander([load_profile(domain) for domain in manifest.chunkers]),
+            expand=_expander([load_profile(domain) for domain in manifest.chunkers if _is_there(domain)]),
             hidden=lambda: set(self.catalog.strays(version)),
         )
 
@@ -292,10 +310,18 @@ class Workspace:
 
         settings = self.config.index
         key = settings.api_key.get_secret_value() if settings.api_key else None
-        return connect(settings.url or "", api_key=key, timeout_seconds=settings.timeout_seconds)
+        client = connect(settings.url or "", api_key=key, timeout_seconds=settings.timeout_seconds)
+        self._open.callback(client.close)
+        return client
 
     def _collection(self, version: str) -> str:
-        return f"{self.config.index.collection}-{version}"
+        """Name of a version's collection: it names the catalog too, since workspaces may share a server."""
+        return f"{self.config.index.collection}-{self.catalog.identity()}-{version}"
+
+
+def _is_there(domain: str) -> bool:
+    """Whether a profile can be read: its file may have moved, and a search can do without it."""
+    return not domain.endswith(".toml") or Path(domain).is_file()
 
 
 def _expander(profiles: Sequence[Profile]) -> Callable[[str], Sequence[str]]:

@@ -28,7 +28,8 @@ def workspace_lock(workspace: Path, *, purpose: str, wait_seconds: float = 0.0) 
     from filelock import FileLock, Timeout
 
     owner = workspace / "lock.json"
-    lock = FileLock(str(workspace / "lock"), timeout=wait_seconds)
+    # Not of one thread: a generator, such as a server's, may be entered in one and left in another.
+    lock = FileLock(str(workspace / "lock"), timeout=wait_seconds, thread_local=False)
     facts = {"pid": os.getpid(), "purpose": purpose, "since": time.strftime("%H:%M:%S")}
     try:
         workspace.mkdir(parents=True, exist_ok=True)

@@ -153,16 +153,6 @@ class DocumentStore(Protocol):
         ...
 
 
-class Retriever(Protocol):
-    """Finds chunks and the evidence in them."""
-
-    def search(
-        self, query: str, *, limit: int | None = None, filters: Mapping[str, str] | None = None
-    ) -> list[Hit]:
-        """Hits for a query, best first."""
-        ...
-
-
 class Generator(Protocol):
     """Writes an answer from hits."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -88,13 +89,18 @@ def anchored(given: Given, path: Path | None, field: FieldInfo) -> Given:
     """A value whose relative path counts from the folder of its file, and whose ~ is the home folder.
 
     Texts that may be a path or a name are a path when they start with `./`, `../` or `~/`, or end in `.toml`.
+    A domain's path becomes absolute, because the index keeps it and is searched from other folders.
     """
     text = str(given.value)
-    named = Path in kinds(field) or text.endswith(".toml") or text.startswith(("./", "../", "~/"))
+    is_profile = given.key == "domain" and ("/" in text or text.endswith(".toml"))
+    marked = text.endswith(".toml") or text.startswith(("./", "../", "~/"))
+    named = is_profile or marked or Path in kinds(field)
     if not named or not text or not isinstance(given.value, str | Path):
         return given
     folder = outside_folder(path) if given.origin.layer == "file" else Path()
     place = folder / (_home() / text[2:] if text.startswith("~/") else text)
+    if is_profile:
+        return replace(given, value=os.path.abspath(_current_folder() / place))  # noqa: PTH100 - as workspace
     # Path() drops a leading ./, which tells a folder from a name.
     value = given.value if place == Path(text) else str(place)
     return replace(given, value=value)

@@ -12,19 +12,22 @@ Item = TypeVar("Item")
 
 
 @contextmanager
-def ahead(produce: Callable[[], Iterable[Item]], *, items: int) -> Iterator[Iterator[Item]]:
+def ahead(
+    produce: Callable[[], Iterable[Item]], *, items: int, stopped: threading.Event | None = None
+) -> Iterator[Iterator[Item]]:
     """Consume what `produce` yields while it works on what comes next.
 
     Args:
         produce: Called in the thread.
         items: How many finished items may wait.
+        stopped: Set on leaving the block; a producer that waits for long looks at it and ends.
 
     Yields:
         The items, in order. An error of the producer is raised where its next item would have come. On
         leaving the block early the producer is told to stop, its generator is closed, and it is waited for.
     """
     waiting: queue.Queue[Item | _End] = queue.Queue(items)
-    stopped = threading.Event()
+    stopped = stopped or threading.Event()
 
     def put(item: Item | _End) -> bool:
         while not stopped.is_set():

@@ -12,16 +12,16 @@ document counts as changed, whatever its file says, and nobody takes vectors fro
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
-from ragwright.core.errors import IndexDamaged, ServiceError
+from ragwright.core.errors import IndexDamaged
 from ragwright.core.types import Document
 from ragwright.ingest.catalog_tables import (
     SCHEMA_VERSION,
@@ -49,6 +49,7 @@ from ragwright.ingest.catalog_values import (
     LedgerRow,
     Manifest,
 )
+from ragwright.ingest.database import Database
 
 # No file has this digest, so that a document which has it is updated by the next ingest.
 _BEING_REPLACED = "being replaced"
@@ -62,11 +63,8 @@ class Catalog:
     """
 
     def __init__(self, url: str | sa.URL) -> None:
-        embedded = sa.make_url(url).get_backend_name() == "sqlite"
-        self._engine = sa.create_engine(url, poolclass=NullPool if embedded else None)
-        if embedded:
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-        with self._writing() as connection:
+        self._database = Database(url)
+        with self._database.writing() as connection:
             _check_schema(connection)
             tables.create_all(connection)
 
@@ -80,13 +78,13 @@ class Catalog:
 
     def document(self, document_id: str) -> Document | None:
         """The document as it was last committed, or None."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).first()
         return None if row is None else row_document(row)
 
     def documents(self) -> Iterator[CommittedDocument]:
         """Every document, ordered by source, without ledger rows."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             for document_id in self.sources().values():
                 row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one()
                 yield CommittedDocument(row_document(row), row.digest, row.size, row.domain, ())
@@ -94,7 +92,7 @@ class Catalog:
     def known_files(self) -> dict[str, KnownFile]:
         """What is remembered of every source: committed documents and failures."""
         c = documents.c
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(sa.select(c.source, c.digest, c.domain))
             known = {row.source: KnownFile(row.digest, row.domain) for row in rows}
             for row in connection.execute(sa.select(failures)):
@@ -105,13 +103,13 @@ class Catalog:
     def sources(self) -> dict[str, str]:
         """Document id by source, ordered by source."""
         query = sa.select(documents.c.source, documents.c.id).order_by(documents.c.source)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return {row.source: row.id for row in connection.execute(query)}
 
     def being_replaced(self) -> set[str]:
         """Ids of documents whose update was stopped: some of their chunks may be newer than they are."""
         query = sa.select(documents.c.id).where(documents.c.digest == _BEING_REPLACED)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return set(connection.execute(query).scalars())
 
     # The ledger
@@ -124,7 +122,7 @@ class Catalog:
             queries = [query]
         else:
             queries = [query.where(c.document_id.in_(part)) for part in parts(document_ids)]
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             rows = [LedgerRow(*row) for each in queries for row in connection.execute(each)]
         return sorted(rows, key=lambda row: (row.document_id, row.start, row.id))
 
@@ -134,7 +132,7 @@ class Catalog:
         New ones become strays. Of those that the ledger holds already, the documents count as changed until
         they are committed, and what the chunks were encoded from as unknown where it differs.
         """
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             ids = [row.id for row in rows]
             owned, stray = (
                 encoded_by_id(connection, chunks, version, ids),
@@ -154,8 +152,15 @@ class Catalog:
                 replaced = documents.update().where(documents.c.id.in_(part))
                 connection.execute(replaced.values(digest=_BEING_REPLACED))
 
-    def commit(self, version: str, committed: Sequence[CommittedDocument]) -> list[str]:
+    def commit(
+        self, version: str, committed: Sequence[CommittedDocument], *, keep_failures: bool = False
+    ) -> list[str]:
         """Make documents the current ones, in one transaction.
+
+        Args:
+            version: Index version that holds their chunks.
+            committed: Documents with all their chunks.
+            keep_failures: Whether a failure of a document's file is still true, since the file was not read.
 
         Returns:
             Ids of chunks that the former versions held and the new ones do not: strays now, to be deleted.
@@ -164,7 +169,7 @@ class Catalog:
         current = {row.id: row for each in committed for row in each.rows}
         former = {row.id: row.encoded for row in self.ledger(version, ids)}
         gone = {key: encoded for key, encoded in former.items() if key not in current}
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             for part in parts(ids):
                 held = (chunks.c.version == version) & chunks.c.document_id.in_(part)
                 connection.execute(chunks.delete().where(held))
@@ -173,7 +178,8 @@ class Catalog:
             insert(connection, chunks, [{"version": version, **asdict(row)} for row in current.values()])
             remove_strays(connection, version, current)
             replace_strays(connection, version, gone)
-            clear_failures(connection, [each.document.source for each in committed])
+            if not keep_failures:
+                clear_failures(connection, [each.document.source for each in committed])
         return list(gone)
 
     def forget(self, version: str, document_ids: Sequence[str]) -> list[str]:
@@ -183,7 +189,7 @@ class Catalog:
             Ids of the chunks they held: strays now, to be deleted from the index.
         """
         gone = {row.id: row.encoded for row in self.ledger(version, document_ids)}
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             for part in parts(document_ids):
                 names = sa.select(documents.c.source).where(documents.c.id.in_(part))
                 connection.execute(failures.delete().where(failures.c.source.in_(names)))
@@ -195,12 +201,12 @@ class Catalog:
     def strays(self, version: str) -> list[str]:
         """Chunks that may be in the index and belong to no document."""
         query = sa.select(strays.c.id).where(strays.c.version == version).order_by(strays.c.id)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
 
     def drop_strays(self, version: str, chunk_ids: Iterable[str]) -> None:
         """Forget strays that are no longer in the index."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             remove_strays(connection, version, chunk_ids)
 
     def chunks_encoding(self, version: str, encoded: Iterable[str]) -> dict[str, str]:
@@ -210,7 +216,7 @@ class Catalog:
         """
         found: dict[str, str] = {}
         wanted = list(parts(digest for digest in encoded if digest))
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             for table in (strays, chunks):  # chunks of the ledger are certain to be there
                 for part in wanted:
                     query = sa.select(table.c.encoded, table.c.id).where(
@@ -224,39 +230,39 @@ class Catalog:
     def record_failure(self, source: str, reason: str, digest: str) -> None:
         """Remember that a file could not be ingested."""
         row = {"source": source, "reason": storable(reason), "digest": digest}
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             clear_failures(connection, [source])
             insert(connection, failures, [row])
 
     def failures(self) -> dict[str, str]:
         """Reason by source, ordered by source."""
         query = sa.select(failures.c.source, failures.c.reason).order_by(failures.c.source)
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return {row.source: row.reason for row in connection.execute(query)}
 
     def clear_failures(self, sources: Sequence[str]) -> None:
         """Forget failures."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             clear_failures(connection, sources)
 
     # Index versions
 
     def live_version(self) -> tuple[str, Manifest] | None:
         """The index version that answers, with its manifest; None before the first ingest."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             row = connection.execute(sa.select(versions).where(versions.c.live)).first()
         return None if row is None else (row.version, Manifest(**json.loads(row.manifest)))
 
     def versions(self) -> list[str]:
         """Every index version, `v2` before `v10`."""
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             found = connection.execute(sa.select(versions.c.version)).scalars().all()
         return sorted(found, key=lambda version: (len(version), version))
 
     def save_version(self, version: str, manifest: Manifest, *, live: bool) -> None:
         """Record an index version; when live, it replaces the one that answers."""
         row = {"version": version, "manifest": json.dumps(asdict(manifest)), "live": live}
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             if live:
                 connection.execute(versions.update().values(live=False))
             connection.execute(versions.delete().where(versions.c.version == version))
@@ -264,22 +270,40 @@ class Catalog:
 
     def drop_version(self, version: str) -> None:
         """Forget an index version with its ledger and strays."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             for table in (versions, chunks, strays):
                 connection.execute(table.delete().where(table.c.version == version))
             connection.execute(facts.delete().where(facts.c.name == _unsettled(version)))
+
+    def identity(self) -> str:
+        """Names this catalog among those that share a server: eight hex digits, made once."""
+        with self._database.writing() as connection:
+            query = sa.select(facts.c.value).where(facts.c.name == "identity")
+            found = connection.execute(query).scalar()
+            if found is None:
+                found = secrets.token_hex(4)
+                connection.execute(facts.insert().values(name="identity", value=found))
+        return str(found)
+
+    def held(self) -> AbstractContextManager[None]:
+        """Be the only writer where several machines reach the catalog; the folder's lock guards SQLite.
+
+        Raises:
+            WorkspaceBusy: Another process writes to it.
+        """
+        return self._database.held()
 
     # Looking after it
 
     def is_settled(self, version: str) -> bool:
         """Whether an index version was optimised after the last write to it."""
         query = sa.select(facts.c.value).where(facts.c.name == _unsettled(version))
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             return connection.execute(query).first() is None
 
     def set_settled(self, version: str, *, settled: bool) -> None:
         """Record that an index version is about to be written, or that it was optimised."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             connection.execute(facts.delete().where(facts.c.name == _unsettled(version)))
             if not settled:
                 insert(connection, facts, [{"name": _unsettled(version), "value": ""}])
@@ -289,7 +313,7 @@ class Catalog:
         c, count = documents.c, sa.func.count()
         sums = [sa.func.coalesce(sa.func.sum(column), 0) for column in (c.characters, c.size)]
         held = sa.select(count).select_from(chunks).where(chunks.c.version == (version or ""))
-        with self._reading() as connection:
+        with self._database.reading() as connection:
             total, characters, size = connection.execute(sa.select(count, *sums).select_from(documents)).one()
             chunk_count = connection.execute(held).scalar_one()
             failed = connection.execute(sa.select(count).select_from(failures)).scalar_one()
@@ -297,50 +321,11 @@ class Catalog:
 
     def damage(self) -> list[str]:
         """What the database finds wrong with itself; empty when sound."""
-        if self._engine.dialect.name != "sqlite":
-            return []
-        try:
-            with self._reading() as connection:
-                rows = connection.execute(sa.text("PRAGMA integrity_check")).scalars().all()
-        except IndexDamaged as error:
-            return [str(error)]
-        return [row for row in rows if row != "ok"]
+        return self._database.damage()
 
     def close(self) -> None:
         """Release the database."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with self._explained(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        """One transaction: all of it or nothing."""
-        with self._explained(), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what the database complains of into errors of ours; SQL that is wrong stays a bug."""
-        try:
-            yield
-        except sa.exc.OperationalError as error:
-            raise ServiceError(f"the catalog {self._engine.url!r} cannot be used: {error.orig}") from None
-        except sa.exc.DatabaseError as error:
-            if type(error) is not sa.exc.DatabaseError:
-                raise
-            raise IndexDamaged(
-                f"the catalog {self._engine.url!r} is damaged ({error.orig}); restore it from a backup, or "
-                "ingest into a new workspace"
-            ) from None
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA busy_timeout=10000")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")  # a committed document survives a power cut as well
+        self._database.close()
 
 
 def _check_schema(connection: sa.Connection) -> None:

@@ -37,8 +37,9 @@ class Discovery:
         files: To ingest, ordered by source, each once.
         problems: Reason by source, for files and folders that could not be read.
         unsupported: Files of unknown type inside folders, by source.
-        roots: The given paths, as sources: what is known below them and was not found is deleted.
+        roots: The given paths, as sources: what is known below them and is not on the disk is deleted.
         unread: Folders that could not be listed, as sources: nothing below them counts as deleted.
+        project: Folder that sources are relative to.
     """
 
     files: tuple[SourceFile, ...]
@@ -46,12 +47,16 @@ class Discovery:
     unsupported: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    project: Path = Path()
 
     def deletes(self, source: str) -> bool:
-        """Whether a known source that was not found is gone, as far as this discovery can tell."""
-        return any(_inside(source, root) for root in self.roots) and not any(
-            _inside(source, folder) for folder in self.unread
-        )
+        """Whether a known source is gone, as far as this discovery can tell.
+
+        A file that is merely passed over now (hidden, excluded, of another type) is not gone.
+        """
+        below = any(_inside(source, root) for root in self.roots)
+        unknown = any(_inside(source, folder) for folder in self.unread)
+        return below and not unknown and not os.path.lexists(path_of(source, self.project))
 
 
 def source_of(path: Path, project: Path) -> str:
@@ -110,7 +115,8 @@ def discover(
     walk.walk(folders)
     files = sorted(walk.files.values(), key=lambda file: file.source)
     roots = tuple(source_of(path, project) for path in paths)
-    return Discovery(tuple(files), walk.problems, tuple(sorted(walk.unsupported)), roots, tuple(walk.unread))
+    unsupported = tuple(sorted(walk.unsupported))
+    return Discovery(tuple(files), walk.problems, unsupported, roots, tuple(walk.unread), project)
 
 
 def _check_path(path: Path) -> None:

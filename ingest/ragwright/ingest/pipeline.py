@@ -6,8 +6,10 @@ encoding, indexing and committing run in the calling thread.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,7 +113,9 @@ def ingest(
     writer = IndexWriter(target, former=set(plan.update), report=report, observer=observer)
     wanted = {*plan.add, *plan.update}
     files = {file.path: file for file in discovery.files if file.source in wanted}
-    with ahead(lambda: _prepare(files, chunker, settings), items=_AHEAD) as results:
+    stopped = threading.Event()
+    prepared = functools.partial(_prepare, files, chunker, settings, stopped=stopped.is_set)
+    with ahead(prepared, items=_AHEAD, stopped=stopped) as results:
         for result in results:
             if isinstance(result, PreparedDocument):
                 writer.add(result)
@@ -139,7 +143,7 @@ def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: 
     report = IngestReport()
     sources = target.catalog.sources()
     observer.start(len(sources))
-    writer = IndexWriter(target, former=sources, report=report, observer=observer)
+    writer = IndexWriter(target, former=sources, report=report, observer=observer, keep_failures=True)
 
     def prepare() -> Iterator[PreparedDocument]:
         for each in target.catalog.documents():
@@ -196,11 +200,16 @@ def _announce(plan: IngestPlan, files: int, observer: Observer) -> None:
 
 
 def _prepare(
-    files: Mapping[Path, SourceFile], chunker: Chunker, settings: IngestSettings
+    files: Mapping[Path, SourceFile],
+    chunker: Chunker,
+    settings: IngestSettings,
+    *,
+    stopped: Callable[[], bool],
 ) -> Iterator[PreparedDocument | _Failed]:
     """Parse and chunk files, in the order in which parsing ends."""
     heavy = any(path.suffix.lower() in HEAVY_SUFFIXES for path in files)
-    for outcome in parse_files(list(files), jobs=settings.jobs, limits=settings.limits, heavy=heavy):
+    limits, jobs = settings.limits, settings.jobs
+    for outcome in parse_files(list(files), jobs=jobs, limits=limits, heavy=heavy, stopped=stopped):
         source = files[outcome.path].source
         if outcome.parsed is None:
             yield _Failed(source, outcome.failure or "failed without a reason", outcome.digest)

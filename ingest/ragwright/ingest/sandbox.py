@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, get_context, resource_tracker
@@ -29,6 +29,7 @@ _PRELOAD = [
     "pypdfium2",
 ]
 _HEAVY_PRELOAD = [*_PRELOAD, "ragwright.ingest.preload"]
+_LOOK_SECONDS = 0.2  # longest sleep before looking whether to stop
 _LAST_BREATH_SECONDS = 2.0  # from the end of its pipe to the end of a child
 _starting = threading.Lock()
 
@@ -64,7 +65,13 @@ class _Child:
 
 
 def parse_files(
-    paths: Iterable[Path], *, jobs: int, limits: ParseLimits, heavy: bool, work: Work = parse
+    paths: Iterable[Path],
+    *,
+    jobs: int,
+    limits: ParseLimits,
+    heavy: bool,
+    stopped: Callable[[], bool] = lambda: False,
+    work: Work = parse,
 ) -> Iterator[ParseOutcome]:
     """Parse files in child processes and yield outcomes as they finish, in no particular order.
 
@@ -77,6 +84,8 @@ def parse_files(
         limits: For each child.
         heavy: Whether to import unstructured before the first fork instead of in every child that needs it.
             Heeded only by the first call in this process: the server that forks lives as long as it does.
+        stopped: Asked several times a second; once it says yes, the children are killed and the outcomes
+            end. For a caller in another thread, which cannot close a generator that runs.
         work: The parser, a function of a module that a child can import: bytes and name to `Parsed`.
     """
     waiting = iter(paths)
@@ -84,7 +93,7 @@ def parse_files(
     _start_server(_HEAVY_PRELOAD if heavy else _PRELOAD)
     try:
         _fill(children, waiting, jobs, limits, work)
-        while children:
+        while children and not stopped():
             for connection in _ready(children, limits):
                 outcome = _take(connection, children, limits)
                 if outcome is not None:
@@ -110,9 +119,12 @@ def _fill(
 
 
 def _ready(children: dict[Connection, _Child], limits: ParseLimits) -> list[Connection]:
-    """Connections that hold a message or have ended; a child over its time is killed, which ends its own."""
+    """Connections that hold a message or have ended, perhaps none after a short sleep.
+
+    A child over its time is killed, which ends its connection.
+    """
     deadline = min(child.started for child in children.values()) + limits.wall_seconds
-    pause = max(0.05, deadline - time.monotonic())
+    pause = min(_LOOK_SECONDS, max(0.05, deadline - time.monotonic()))
     ready = [found for found in wait(list(children), timeout=pause) if isinstance(found, Connection)]
     now = time.monotonic()
     for connection, child in children.items():

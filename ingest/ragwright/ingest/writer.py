@@ -85,9 +85,24 @@ class IndexWriter:
     """Writes prepared documents to one index version."""
 
     def __init__(
-        self, target: Target, *, former: Container[str], report: IngestReport, observer: Observer
+        self,
+        target: Target,
+        *,
+        former: Container[str],
+        report: IngestReport,
+        observer: Observer,
+        keep_failures: bool = False,
     ) -> None:
-        """`former` holds the sources that had a document before: they count as updated."""
+        """Make a writer.
+
+        Args:
+            target: Where to write.
+            former: Sources that had a document before: they count as updated.
+            report: Counts what is done.
+            observer: Is told.
+            keep_failures: Whether the documents come from the catalog, so that their files may still fail.
+        """
+        self._keep_failures = keep_failures
         self._marked = False
         self._catalog, self._index, self._encoder = target.catalog, target.index, target.encoder
         self._version = target.version
@@ -177,7 +192,7 @@ class IndexWriter:
             )
             del self._open[document_id]
         if complete:
-            gone = self._catalog.commit(self._version, complete)
+            gone = self._catalog.commit(self._version, complete, keep_failures=self._keep_failures)
             self._index.delete(gone)
             self._catalog.drop_strays(self._version, gone)
             for each in complete:

@@ -77,17 +77,13 @@ class EdgeIndex:
     def upsert(self, entries: Sequence[IndexEntry]) -> None:
         """Write entries; on return they are in the write-ahead log and survive the death of the process."""
         if entries:
-            self._before_write()
             points = [self._point(entry) for entry in entries]
-            with _damage_told(self._folder):
-                self._shard.update(self._q.UpdateOperation.upsert_points(points))
+            self._write(self._q.UpdateOperation.upsert_points(points))
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         """Remove chunks; unknown ids are ignored."""
         if chunk_ids:
-            self._before_write()
-            with _damage_told(self._folder):
-                self._shard.update(self._q.UpdateOperation.delete_points(list(chunk_ids)))
+            self._write(self._q.UpdateOperation.delete_points(list(chunk_ids)))
 
     def search(
         self,
@@ -176,6 +172,14 @@ class EdgeIndex:
                 # changes a file any more.
                 self._q.EdgeShard.load(str(self._folder)).close()
                 write_checksums(self._folder, checksums_path(self._folder))
+
+    def _write(self, operation: Any) -> None:
+        self._before_write()
+        try:
+            with _damage_told(self._folder):
+                self._shard.update(operation)
+        finally:
+            self._rarities.clear()  # another thread may have asked for one in the meantime
 
     def _before_write(self) -> None:
         self._rarities.clear()

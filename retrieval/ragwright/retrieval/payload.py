@@ -24,6 +24,7 @@ SENTENCES = "sentences"
 # Filters on these name a payload key; any other name is looked up in the document's metadata.
 FILTER_KEYS = {"source": "source", "title": "title", "page": "page", "document": "doc_id"}
 INDEXED_KEYS = ("doc_id", "source")
+_PAGE_DIGITS = 9
 
 
 def to_payload(entry: IndexEntry) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def filter_conditions(filters: Mapping[str, str]) -> list[tuple[str, str | int]]
     """Payload keys and values that every result must have.
 
     Raises:
-        InputError: A field's name holds a quotation mark or a backslash.
+        InputError: A field's name holds a quotation mark or a backslash, or a page is no number.
     """
     conditions: list[tuple[str, str | int]] = []
     for name, value in filters.items():
@@ -76,8 +77,18 @@ def filter_conditions(filters: Mapping[str, str]) -> list[tuple[str, str | int]]
             raise InputError(f"the filter {name!r} names no field; field names hold no quotes or backslashes")
         # Quoted: without, a dot would mean a field within a field, and a space would be no path at all.
         key = FILTER_KEYS.get(name, f'metadata."{name}"')
-        conditions.append((key, int(value) if name == "page" and value.isdigit() else value))
+        conditions.append((key, _page(value) if name == "page" else value))
     return conditions
+
+
+def _page(value: str) -> int:
+    # isdigit alone lets in signs that int refuses, and the engines take no number of any length.
+    if not (value.isascii() and value.isdigit() and len(value) <= _PAGE_DIGITS):
+        raise InputError(
+            f"the filter page is {value!r}; wanted a whole number of at most {_PAGE_DIGITS} digits, such"
+            " as 12"
+        )
+    return int(value)
 
 
 def sentence_rows(vectors: NDArray[np.float32]) -> list[list[float]]:

@@ -118,14 +118,16 @@ class HybridRetriever:
         if chosen.limit < 1:
             raise InputError(f"the limit is {chosen.limit}; ask for at least one hit")
         prepared = self._prepare(query, chosen)
+        hidden = self._hidden()
         dense, sparse = self._index.search(
             prepared.vector if chosen.mode != "lexical" else None,
             prepared.terms if chosen.mode != "dense" else None,
-            limit=max(chosen.candidates, chosen.limit),
+            limit=max(chosen.candidates, chosen.limit) + len(hidden),
             filters=filters or {},
         )
-        if hidden := self._hidden():
-            dense, sparse = ([hit for hit in ranked if hit.id not in hidden] for ranked in (dense, sparse))
+        if hidden:
+            shown = max(chosen.candidates, chosen.limit)
+            dense, sparse = ([h for h in part if h.id not in hidden][:shown] for part in (dense, sparse))
         ranked = _rank(dense, sparse, chosen)
         found = self._distinct(ranked, chosen.limit)
         evidence = self._evidence([stored for stored, _ in found], ranked, prepared, chosen)

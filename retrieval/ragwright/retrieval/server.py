@@ -26,6 +26,9 @@ from ragwright.retrieval.payload import (
 )
 from ragwright.retrieval.terms import Best, Rarities, Terms
 
+# A server refuses bodies above 32 MB by default; as JSON a float takes about 22 bytes.
+_FLOATS_IN_A_REQUEST = 400_000
+
 
 def connect(url: str, *, api_key: str | None, timeout_seconds: float) -> Any:
     """A client of a server; `:memory:` gives the client's own engine, for tests.
@@ -94,17 +97,17 @@ class ServerIndex:
 
     def upsert(self, entries: Sequence[IndexEntry]) -> None:
         """Write entries; on return the server has them in its write-ahead log."""
-        if entries:
-            self._rarities.clear()
-            points = [self._point(entry) for entry in entries]
+        for part in _requests(entries):
+            points = [self._point(entry) for entry in part]
             _call(self._client.upsert, self._collection, points=points, wait=True)
+        self._rarities.clear()
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         """Remove chunks; unknown ids are ignored."""
         if chunk_ids:
-            self._rarities.clear()
             selector = self._m.PointIdsList(points=list(chunk_ids))
             _call(self._client.delete, self._collection, points_selector=selector, wait=True)
+            self._rarities.clear()
 
     def search(
         self,
@@ -175,8 +178,7 @@ class ServerIndex:
         """Nothing: a server optimizes by itself."""
 
     def close(self) -> None:
-        """Release the connection."""
-        self._client.close()
+        """Nothing: the client belongs to whoever connected it, and serves other collections as well."""
 
     def _request(
         self, query: Any, using: str, limit: int, condition: Any, *, vectors: list[str] | None = None
@@ -220,12 +222,35 @@ class ServerIndex:
         return m.Filter(must=[m.FieldCondition(key=k, match=m.MatchValue(value=v)) for k, v in conditions])
 
 
+def _requests(entries: Sequence[IndexEntry]) -> Iterator[Sequence[IndexEntry]]:
+    """Entries in parts that stay below the size a server takes in one request."""
+    start, floats = 0, 0
+    for place, entry in enumerate(entries):
+        size = entry.encoding.vector.size + entry.encoding.sentences.size
+        if place > start and floats + size > _FLOATS_IN_A_REQUEST:
+            yield entries[start:place]
+            start, floats = place, 0
+        floats += size
+    if entries:
+        yield entries[start:]
+
+
 def point_alias(client: Any, alias: str, collection: str) -> None:
-    """Make an alias name a collection, in one step, so that no query falls between two versions."""
+    """Make an alias name a collection, in one step, so that no query falls between two versions.
+
+    Raises:
+        ServiceError: The alias names a collection of another workspace.
+    """
     from qdrant_client import models as m
 
-    known = {each.alias_name for each in _call(client.get_aliases).aliases}
+    known = {each.alias_name: each.collection_name for each in _call(client.get_aliases).aliases}
     operations: list[Any] = []
+    owner = collection.rpartition("-")[0]
+    if alias in known and known[alias].rpartition("-")[0] != owner:
+        raise ServiceError(
+            f"on the Qdrant server the alias {alias} belongs to {known[alias]}, which another workspace "
+            "made; set index.collection to a name of its own"
+        )
     if alias in known:
         operations.append(m.DeleteAliasOperation(delete_alias=m.DeleteAlias(alias_name=alias)))
     create = m.CreateAlias(collection_name=collection, alias_name=alias)

@@ -7,6 +7,7 @@ the whole index at query time (Robertson and Zaragoza 2009, "The Probabilistic R
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ LANGUAGES = {
 # `bench/retrieval.py`. It must not change while an index lives, or its chunks are no longer comparable.
 AVERAGE_TERMS = 80.0
 
+_MOST_KNOWN = 100_000  # terms whose rarity is kept, some 10 MB
+
 
 def rarity_of_unseen(chunks: int) -> float:
     """Inverse document frequency of a term that none of so many chunks holds, as the engine counts it."""
@@ -30,7 +33,8 @@ class Rarities:
     """Inverse document frequencies of an index, each term asked for once.
 
     The engines do not tell their statistics, so a term is searched by itself: the best chunk's score divided
-    by the frequency that is stored with this chunk is the term's inverse document frequency.
+    by the frequency that is stored with this chunk is the term's inverse document frequency. Threads may ask
+    and clear at the same time: what was asked before a `clear` is never kept after it.
     """
 
     def __init__(
@@ -45,18 +49,36 @@ class Rarities:
         self._best = best
         self._count = count
         self._known: dict[int, float] = {}
+        self._cleared = 0  # how often: a change tells that what was just asked may be outdated
+        self._lock = threading.Lock()
 
     def of(self, terms: Iterable[int]) -> dict[int, float]:
         """Inverse document frequency by term id; that of an unseen term is the largest there can be."""
         wanted = list(terms)
-        new = [term for term in wanted if term not in self._known]
+        with self._lock:
+            found = {term: self._known[term] for term in wanted if term in self._known}
+            cleared = self._cleared
+        new = [term for term in dict.fromkeys(wanted) if term not in found]
         for term, best in zip(new, self._best(new) if new else (), strict=True):
-            self._known[term] = best.rarity(term) if best else rarity_of_unseen(self._count())
-        return {term: self._known[term] for term in wanted}
+            found[term] = best.rarity(term) if best else rarity_of_unseen(self._count())
+        self._keep({term: found[term] for term in new}, cleared=cleared)
+        return {term: found[term] for term in wanted}
+
+    def _keep(self, new: Mapping[int, float], *, cleared: int) -> None:
+        """Remember what was asked after so many clearings, unless there has been another one."""
+        with self._lock:
+            if cleared != self._cleared:
+                return
+            if len(self._known) + len(new) > _MOST_KNOWN:
+                self._known.clear()
+            if len(new) <= _MOST_KNOWN:
+                self._known.update(new)
 
     def clear(self) -> None:
         """Forget everything: the index is about to change."""
-        self._known.clear()
+        with self._lock:
+            self._cleared += 1
+            self._known.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,14 @@ from ragwright.app.commands.search import (
     Limit,
     SearchMode,
     heading,
+    open_search_session,
     parse_filters,
     place,
     tell_scores,
 )
 from ragwright.app.console import Console, Styled
 from ragwright.app.layout import shortened, tell_text
-from ragwright.app.session import Options, open_session
+from ragwright.app.session import Options
 
 if TYPE_CHECKING:
     from ragwright.core.types import Answer, Citation
@@ -47,13 +48,7 @@ def ask(
     Every quote is checked against its document before it is shown. When nothing in the documents supports an
     answer, the nearest passages are listed instead.
     """
-    flags = {
-        "search.limit": limit,
-        "search.evidence": evidence,
-        "search.budget": budget,
-        "search.mode": mode,
-    }
-    session = open_session(options, flags=flags)
+    session = open_search_session(options, limit=limit, evidence=evidence, budget=budget, mode=mode)
     wanted = parse_filters(filters)
     with reading(session.config, purpose="ragwright ask", console=session.console) as workspace:
         hits = workspace.retriever.search(question, filters=wanted)

@@ -10,7 +10,7 @@ import typer
 from ragwright.app.access import reading
 from ragwright.app.console import Console, Styled, escape_control
 from ragwright.app.layout import shortened, tell_text
-from ragwright.app.session import Options, open_session
+from ragwright.app.session import Options, Session, open_session
 from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,13 +61,7 @@ def search(
     Below each passage stand the sentences that answer the query best, with their offsets in the document's
     text.
     """
-    flags = {
-        "search.limit": limit,
-        "search.evidence": evidence,
-        "search.budget": budget,
-        "search.mode": mode,
-    }
-    session = open_session(options, flags=flags)
+    session = open_search_session(options, limit=limit, evidence=evidence, budget=budget, mode=mode)
     wanted = parse_filters(filters)
     with reading(session.config, purpose="ragwright search", console=session.console) as workspace:
         hits = workspace.retriever.search(query, filters=wanted)
@@ -78,6 +72,14 @@ def search(
     for number, hit in enumerate(hits, 1):
         _tell_hit(number, hit, session.console, explain=explain)
     return 0
+
+
+def open_search_session(
+    options: Options, *, limit: int | None, evidence: float | None, budget: int | None, mode: str | None
+) -> Session:
+    """The settings of a command that searches, its own options over them."""
+    given = {"limit": limit, "evidence": evidence, "budget": budget, "mode": mode}
+    return open_session(options, flags={f"search.{name}": value for name, value in given.items()})
 
 
 def parse_filters(given: Sequence[str] | None) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +69,16 @@ def status(
 
 def _folder_bytes(folder: Path) -> int:
     """Space the files take on the disk; the engine's files are sparse."""
-    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
+    return sum(_file_bytes(path) for path in folder.rglob("*"))
+
+
+def _file_bytes(path: Path) -> int:
+    """Space of a file; 0 for anything else, and for what an ingest has removed since it was listed."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return 0
+    return facts.st_blocks * 512 if stat.S_ISREG(facts.st_mode) else 0
 
 
 def _megabytes(size: int) -> str:
