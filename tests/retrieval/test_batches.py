@@ -42,6 +42,17 @@ def test_the_shape_of_a_sequence_depends_on_its_own_length_alone(lengths: list[i
         assert {-(-lengths[row] // 16) * 16 for row in batch.rows} == {batch.ids.shape[1]}
 
 
+@given(LENGTHS, st.integers(1, 200), st.integers(1, 60))
+def test_padding_goes_no_further_than_the_longest_length(
+    lengths: list[int], budget: int, longest: int
+) -> None:
+    sequences = [np.zeros(length, np.int64) for length in lengths]
+    for batch in make_batches(sequences, budget=budget, longest=longest):
+        for row in batch.rows:
+            wanted = min(-(-lengths[row] // 16) * 16, longest)
+            assert batch.ids.shape[1] == max(wanted, lengths[row])
+
+
 def test_sequences_of_like_length_share_a_batch() -> None:
     sequences = [np.zeros(length, np.int64) for length in (50, 2, 49, 3, 17)]
     batches = make_batches(sequences, budget=200)

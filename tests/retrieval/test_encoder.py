@@ -262,6 +262,22 @@ def _reused(cache: Path, folder: Path) -> Path:
     return made
 
 
+def test_a_passage_that_fills_the_room_behind_the_prompt_is_encoded(
+    model_copy: Path, model_cache: Path
+) -> None:
+    path = model_copy / "config_sentence_transformers.json"
+    path.write_text(json.dumps({"prompts": {"document": "passage: "}}), encoding="utf-8")
+    prompted = load_encoder(
+        str(model_copy), backend="openvino", precision="fp32", cache=_reused(model_cache, model_copy),
+        batch_tokens=256, threads=1,
+    )  # fmt: skip
+    room = prompted.tokenizer.max_tokens - prompted.tokenizer.special_tokens
+    assert room == 256 - 2 - 2
+    prompted.encode_passages([Passage("pump " * room)])
+    with pytest.raises(InputError, match="has 257 tokens"):
+        prompted.encode_passages([Passage("pump " * (room + 1))])
+
+
 # Refuses every connection and name look-up, encodes, and tells what was imported.
 OFFLINE = """
 import json, socket, sys

@@ -112,6 +112,86 @@ def test_a_plain_transformers_folder_is_pooled_by_the_mean(model_copy: Path) -> 
     assert (model.pooling, model.max_tokens) == ("mean", 512)
 
 
+def _layers(*types: str, pooling: str = "1_Pooling") -> list[dict[str, object]]:
+    return [
+        {"idx": place, "name": str(place), "path": pooling if name.endswith("Pooling") else "", "type": name}
+        for place, name in enumerate(types)
+    ]
+
+
+OLD, NEW = "sentence_transformers.models.", "sentence_transformers.base.modules.transformer."
+
+
+@pytest.mark.parametrize("types", [
+    (OLD + "Transformer", OLD + "Pooling"),
+    (OLD + "Transformer", OLD + "Pooling", OLD + "Normalize"),
+    (NEW + "Transformer", "sentence_transformers.sentence_transformer.modules.pooling.Pooling"),
+])  # fmt: skip
+def test_a_transformer_with_pooling_is_read_under_its_old_and_new_names(
+    model_copy: Path, types: tuple[str, ...]
+) -> None:
+    _write(model_copy, "modules.json", _layers(*types))
+    assert open_model(str(model_copy)).fingerprint == open_model(DEFAULT_MODEL).fingerprint
+
+
+@pytest.mark.parametrize(("names", "complaint"), [
+    (("Transformer", "Pooling", "Normalize", "Dense"), "has the layer Dense; supported are"),
+    (("Transformer", "Pooling", "Dense"), "has the layer Dense"),
+    (("StaticEmbedding",), "has the layer StaticEmbedding"),
+    (("Transformer",), "has the layers Transformer; supported are"),
+    (("Pooling", "Transformer"), "has the layers Pooling, Transformer"),
+    (("Transformer", "Pooling", "Pooling"), "has the layers Transformer, Pooling, Pooling"),
+    ((), "has the layers none"),
+])  # fmt: skip
+def test_a_model_with_a_layer_that_is_not_computed_is_refused(
+    model_copy: Path, names: tuple[str, ...], complaint: str
+) -> None:
+    _write(model_copy, "modules.json", _layers(*(OLD + name for name in names)))
+    with pytest.raises(ModelError, match=complaint):
+        open_model(str(model_copy))
+
+
+@pytest.mark.parametrize("content", ["{", '{"a": 1}', "[1]", "7", "null", '[{"type": "Transformer"}]'])
+def test_a_list_of_layers_that_makes_no_sense_is_told(model_copy: Path, content: str) -> None:
+    (model_copy / "modules.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"modules\.json is no list of layers"):
+        open_model(str(model_copy))
+
+
+def test_pooling_is_read_where_the_list_of_layers_says_and_in_its_newer_form(model_copy: Path) -> None:
+    (model_copy / "1_Pooling").rename(model_copy / "pool")
+    _write(model_copy, "modules.json", _layers(OLD + "Transformer", OLD + "Pooling", pooling="pool"))
+    assert open_model(str(model_copy)).pooling == "mean"
+    _write(model_copy, "pool/config.json", {"pooling_mode": "cls", "include_prompt": True})
+    assert open_model(str(model_copy)).pooling == "cls"
+    for settings in ({"pooling_mode": ["cls", "mean"]}, {"pooling_mode": "mean", "include_prompt": False}):
+        _write(model_copy, "pool/config.json", settings)
+        with pytest.raises(ModelError, match=r"pools (by \['cls', 'mean'\]|without its prompts)"):
+            open_model(str(model_copy))
+    (model_copy / "pool" / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        open_model(str(model_copy))
+
+
+@pytest.mark.parametrize(
+    ("settings", "positions"),
+    [
+        ({"model_type": "bert", "pad_token_id": 0}, 514),
+        ({"model_type": "roberta", "pad_token_id": 1}, 512),
+        ({"model_type": "xlm-roberta"}, 512),
+        ({"model_type": "camembert", "pad_token_id": 3}, 510),
+        ({"model_type": "mpnet", "pad_token_id": 0}, 512),
+    ],
+)
+def test_positions_that_a_family_keeps_for_padding_are_not_counted(
+    model_copy: Path, settings: dict[str, object], positions: int
+) -> None:
+    _write(model_copy, "config.json", {"hidden_size": 384, "max_position_embeddings": 514, **settings})
+    _write(model_copy, "sentence_bert_config.json", {"max_seq_length": 9_999})
+    model = open_model(str(model_copy))
+    assert (model.max_tokens, model.positions) == (positions, positions)
+
+
 @pytest.mark.parametrize("name", ["no/such-model", "not a name at all", "/no/such/folder", ".."])
 def test_a_model_that_is_not_there_is_named_with_what_to_do(name: str) -> None:
     with pytest.raises(ModelError, match=r"no model|has no model\.safetensors"):

@@ -1,15 +1,22 @@
-"""The converted model's cache: made once, whole or not at all, and mended when damaged."""
+"""The backends: any number of threads at once, any size of model; a damaged conversion is mended."""
 
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from ragwright.core.errors import ModelError
+from ragwright.core.types import Encoding, Passage
+from ragwright.retrieval import encoder as encoder_module
 from ragwright.retrieval.batches import Batch, make_batches
-from ragwright.retrieval.encoder import TransformerEncoder
+from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
 from ragwright.retrieval.model import DEFAULT_MODEL, open_model
 from ragwright.retrieval.openvino_model import OpenVinoForward
 
@@ -62,6 +69,14 @@ def test_an_error_of_the_receiver_reaches_the_caller_and_the_model_can_go_on(cac
     assert len(_states(forward, BATCHES)) == len(BATCHES)
 
 
+def test_a_setting_that_openvino_refuses_leaves_the_shared_conversion_alone(cache: Path) -> None:
+    (model,) = cache.rglob("model.xml")
+    before = model.stat()
+    with pytest.raises(ModelError, match="OpenVINO cannot compile all-MiniLM-L6-v2"):
+        OpenVinoForward(MODEL, cache=cache, precision="fp32", threads=-5)
+    assert (model.stat().st_ino, model.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
 def test_a_converted_model_is_not_converted_again(cache: Path) -> None:
     (model,) = cache.rglob("model.xml")
     before = model.stat().st_mtime_ns
@@ -80,3 +95,115 @@ def test_a_damaged_conversion_is_made_again(cache: Path, pattern: str, keep: int
         damaged.write_bytes(damaged.read_bytes()[:keep])
     for row, states in _states(_forward(cache), BATCHES).items():
         np.testing.assert_allclose(states, expected[row], atol=1e-4)
+
+
+QUESTIONS = [f"how tight is bolt {number} " + "of the lower pump " * (number % 9) for number in range(24)]
+PASSAGES = [
+    Passage(f"Seal {number}. " + "Torque the bolts. " * (number % 11), ((0, len(f"Seal {number}.")),))
+    for number in range(24)
+]
+
+
+def _matrix(encodings: list[Encoding]) -> np.ndarray:
+    return np.stack([encoding.vector for encoding in encodings])
+
+
+def _sentences(encodings: list[Encoding]) -> np.ndarray:
+    return np.concatenate([encoding.sentences for encoding in encodings])
+
+
+def _at_once(tasks: Sequence[Callable[[], None]]) -> None:
+    """Run every task in its own thread, all at once; the first error is raised."""
+    start = threading.Barrier(len(tasks))
+
+    def run(task: Callable[[], None]) -> None:
+        start.wait()
+        task()
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        for future in [pool.submit(run, task) for task in tasks]:
+            future.result()
+
+
+def _same_bits_from_six_threads(encoder: TransformerEncoder, rounds: int) -> None:
+    vectors = np.concatenate([encoder.encode_queries([question]) for question in QUESTIONS])
+    encodings = encoder.encode_passages(PASSAGES)
+
+    def ask(thread: int) -> None:
+        for turn in range(rounds * len(QUESTIONS)):
+            row = (turn * (thread + 1) + thread) % len(QUESTIONS)
+            np.testing.assert_array_equal(encoder.encode_queries([QUESTIONS[row]])[0], vectors[row])
+
+    def read(thread: int) -> None:
+        for _ in range(rounds):
+            results = encoder.encode_passages(PASSAGES[:: 1 - 2 * thread])[:: 1 - 2 * thread]
+            np.testing.assert_array_equal(_matrix(results), _matrix(encodings))
+            np.testing.assert_array_equal(_sentences(results), _sentences(encodings))
+
+    _at_once(
+        [*(partial(ask, thread) for thread in range(4)), *(partial(read, thread) for thread in range(2))]
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_that_encode_at_once_get_the_bits_of_one_alone(model_cache: Path, threads: int) -> None:
+    encoder = load_encoder(
+        DEFAULT_MODEL, backend="openvino", precision="auto", cache=model_cache, batch_tokens=256,
+        threads=threads,
+    )  # fmt: skip
+    _same_bits_from_six_threads(encoder, rounds=3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_threads_that_encode_at_once_through_torch_get_the_bits_of_one_alone(model_cache: Path) -> None:
+    encoder = load_encoder(
+        DEFAULT_MODEL, backend="torch", precision="fp32", cache=model_cache, batch_tokens=256, threads=0
+    )
+    _same_bits_from_six_threads(encoder, rounds=1)
+
+
+def _small_model(folder: Path, family: str) -> Path:
+    """A model with made-up weights, 50 words and 42 positions."""
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    vocabulary = {f"w{number}": number for number in range(50)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="w3"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing("w0 $A w2", None, [("w0", 0), ("w2", 2)])
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=50, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=44,
+    )  # fmt: skip
+    getattr(transformers, f"{family}Model")(config).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("family", ["Roberta", "MPNet"])
+def test_a_small_vocabulary_is_converted_and_padding_keeps_to_the_positions(
+    tmp_path: Path, family: str
+) -> None:
+    folder = str(_small_model(tmp_path / "model", family))
+    results = []
+    for backend in ("openvino", "torch"):
+        small = load_encoder(
+            folder, backend=backend, precision="fp32", cache=tmp_path / "cache", batch_tokens=256, threads=1
+        )
+        assert small.tokenizer.max_tokens == 42
+        results.append(_matrix(small.encode_passages([Passage("w7 w9 " * 20), Passage("w8")])))
+    np.testing.assert_allclose(results[0], results[1], atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_driver_without_a_usable_card_is_no_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(encoder_module, "_DRIVER", tmp_path / "version")
+    assert not encoder_module._has_cuda()
+    (tmp_path / "version").touch()
+    assert encoder_module._has_cuda() == torch.cuda.is_available()

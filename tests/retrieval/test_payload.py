@@ -50,7 +50,13 @@ def test_known_fields_name_a_payload_key_and_others_the_documents_metadata() -> 
         ('metadata."author"', "I"),
         ('metadata."a.b c"', "x"),
     ]
-    assert filter_conditions({"page": "iv"}) == [("page", "iv")]
+    assert filter_conditions({"page": "007"}) == [("page", 7)]
+
+
+@pytest.mark.parametrize("page", ["iv", "²", "٣", "-1", "1.0", " 1", "", "9999999999", "9" * 20])
+def test_a_page_that_is_no_number_in_reach_is_refused(page: str) -> None:
+    with pytest.raises(InputError, match="wanted a whole number of at most 9 digits"):
+        filter_conditions({"page": page})
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", '"'])

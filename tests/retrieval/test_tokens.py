@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from pathlib import Path
@@ -84,6 +85,16 @@ def test_nothing_has_no_tokens() -> None:
     assert TOKENIZER.starts(" \n ").shape == (0,)
     assert TOKENIZER.encode([]) == []
     assert len(TOKENIZER.encode([""])[0].ids) == 2
+
+
+@pytest.mark.parametrize("prompt", ["passage: ", "Represent this: ", "title: none | text:"])
+def test_the_tokens_of_a_prompt_before_passages_are_counted_as_special(model_copy: Path, prompt: str) -> None:
+    path = model_copy / "config_sentence_transformers.json"
+    path.write_text(json.dumps({"prompts": {"query": "a long query ", "document": prompt}}), encoding="utf-8")
+    tokenizer = ModelTokenizer(open_model(str(model_copy)))
+    for text in ("Pumps > Seals\nTorque the bolts.", "unbelievable", "4711", "\u6f22\u5b57", "(x)"):
+        (encoded,) = tokenizer.encode([prompt + text])
+        assert len(tokenizer.starts(text)) + tokenizer.special_tokens == len(encoded.ids)
 
 
 def test_a_damaged_tokenizer_is_named(model_copy: Path) -> None:

@@ -30,20 +30,24 @@ class Batch:
 _STEP = 16
 
 
-def make_batches(sequences: Sequence[NDArray[np.int64]], *, budget: int, padding: int = 0) -> list[Batch]:
+def make_batches(
+    sequences: Sequence[NDArray[np.int64]], *, budget: int, longest: int | None = None, padding: int = 0
+) -> list[Batch]:
     """Cut sequences into padded batches of one length each.
 
     Args:
         sequences: Token ids, each of shape (length,).
         budget: At most this many tokens a batch, padding included; a longer sequence goes alone.
+        longest: No sequence is padded beyond this length.
         padding: Token id to pad with.
 
     Returns:
         Batches that hold every sequence once, shortest first.
     """
-    padded = np.fromiter(
-        (-(-len(sequence) // _STEP) * _STEP for sequence in sequences), np.int64, len(sequences)
-    )
+    lengths = np.fromiter((len(sequence) for sequence in sequences), np.int64, len(sequences))
+    padded = -(-lengths // _STEP) * _STEP
+    if longest is not None:
+        padded = np.maximum(lengths, np.minimum(padded, longest))
     order = np.argsort(padded, kind="stable")
     batches: list[Batch] = []
     start = 0

@@ -22,9 +22,11 @@ from ragwright.retrieval.tokens import ModelTokenizer, Tokens
 
 Backend = Literal["auto", "openvino", "torch"]
 
+_DRIVER = Path("/proc/driver/nvidia/version")
+
 
 class Forward(Protocol):
-    """Token ids to token vectors."""
+    """Token ids to token vectors; `run` may be called from several threads."""
 
     def run(self, batches: Sequence[Batch], receive: Callable[[Batch, NDArray[np.float32]], None]) -> None:
         """Call `receive` once per batch with token vectors, float32, shape (b, length, dim)."""
@@ -32,7 +34,7 @@ class Forward(Protocol):
 
 
 class TransformerEncoder:
-    """A sentence-transformers model behind the `Encoder` protocol.
+    """A sentence-transformers model behind the `Encoder` protocol, for any number of threads.
 
     Attributes:
         fingerprint: Names the model; vectors of equal fingerprints may be compared.
@@ -65,7 +67,7 @@ class TransformerEncoder:
             for place, row in enumerate(batch.rows):
                 vectors[row] = self._pool(states[place, : len(ids[row])])
 
-        self._forward.run(make_batches(ids, budget=self._batch_tokens), receive)
+        self._forward.run(self._batches(ids), receive)
         return vectors
 
     def encode_passages(self, passages: Sequence[Passage]) -> list[Encoding]:
@@ -85,8 +87,11 @@ class TransformerEncoder:
                 sentences = _pool_ranges(vectors, tokens[row].offsets, passages[row].sentences, len(prompt))
                 results[row] = Encoding(self._pool(vectors), sentences)
 
-        self._forward.run(make_batches([each.ids for each in tokens], budget=self._batch_tokens), receive)
+        self._forward.run(self._batches([each.ids for each in tokens]), receive)
         return [result for result in results if result is not None]
+
+    def _batches(self, ids: Sequence[NDArray[np.int64]]) -> list[Batch]:
+        return make_batches(ids, budget=self._batch_tokens, longest=self._model.positions)
 
     def _clip(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         limit = self._model.max_tokens
@@ -180,5 +185,9 @@ def _make_forward(
 
 
 def _has_cuda() -> bool:
-    """Whether an NVIDIA driver is there, found without importing torch."""
-    return Path("/proc/driver/nvidia/version").exists()
+    """Whether torch can use a card; without an NVIDIA driver that is known without importing torch."""
+    if not _DRIVER.exists():
+        return False
+    from ragwright.retrieval.torch_model import has_cuda
+
+    return has_cuda()

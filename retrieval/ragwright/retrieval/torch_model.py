@@ -32,7 +32,6 @@ def load_module(model: ModelFolder) -> Any:
             module = AutoModel.from_pretrained(
                 str(model.path),
                 dtype="float32",
-                attn_implementation="sdpa",
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
@@ -54,12 +53,22 @@ def traceable(module: Any) -> tuple[Any, tuple[Any, Any]]:
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             return self.module(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
-    ids = torch.randint(5, 100, (2, 17))
+    most = min(100, module.config.vocab_size)
+    ids = torch.randint(min(5, most - 1), most, (2, 17))
     return TokenVectors().eval(), (ids, torch.ones_like(ids))
 
 
+def has_cuda() -> bool:
+    """Whether torch is installed, was built for CUDA and sees a card."""
+    try:
+        import torch
+    except ImportError:
+        return False
+    return bool(torch.cuda.is_available())
+
+
 class TorchForward:
-    """Runs batches through torch on the best device that is there."""
+    """Runs batches through torch on the best device that is there; for any number of threads."""
 
     def __init__(self, model: ModelFolder, *, precision: str, threads: int) -> None:
         import torch
