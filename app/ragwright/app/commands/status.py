@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ragwright.app.console import Styled, escape_control
 from ragwright.app.session import Options, open_session
 from ragwright.app.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ragwright.ingest.catalog_values import CatalogCounts, Manifest
 
 
 def status(
@@ -28,43 +33,68 @@ def status(
     workspace = Workspace(session.config)
     try:
         live = workspace.existing_live()
-        if live is None:
-            if options.json:
-                session.console.emit_json({"workspace": workspace.folder, "index": None})
-            session.console.out(f"workspace {workspace.folder} is empty; next: ragwright ingest PATH")
-            return 0
-        version, manifest = live
-        counts, failures = workspace.catalog.counts(version), workspace.catalog.failures()
-        sources = list(workspace.catalog.sources()) if documents else []
+        held = _read(workspace, *live, documents=documents) if live else None
     finally:
         workspace.close()
-    size = _folder_bytes(workspace.folder)
     if options.json:
-        session.console.emit_json(
-            {
-                "workspace": workspace.folder,
-                "bytes_on_disk": size,
-                "index": {"version": version, "manifest": manifest},
-                "counts": counts,
-                "failures": failures,
-                **({"documents": sources} if documents else {}),
-            }
-        )
-    rows = [
-        ("workspace", f"{workspace.folder} ({_megabytes(size)})"),
-        ("index", f"{version}, {'server' if session.config.index.url else 'embedded'}"),
+        session.console.emit_json(_as_document(workspace.folder, held, documents=documents))
+    if held is None:
+        session.console.out(f"workspace {workspace.folder} is empty; next: ragwright ingest PATH")
+        return 0
+    engine = "server" if session.config.index.url else "embedded"
+    session.console.table(["what", "value"], _rows(workspace.folder, held, engine))
+    for source, reason in held.failures.items():
+        session.console.out(Styled("failed ", "red"), escape_control(source, keep=""), f": {reason}")
+    for source in held.sources:
+        session.console.out(escape_control(source, keep=""))
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Holdings:
+    version: str
+    manifest: Manifest
+    counts: CatalogCounts
+    failures: Mapping[str, str]
+    sources: Sequence[str]
+    bytes_on_disk: int
+
+
+def _read(workspace: Workspace, version: str, manifest: Manifest, *, documents: bool) -> _Holdings:
+    return _Holdings(
+        version,
+        manifest,
+        workspace.catalog.counts(version),
+        workspace.catalog.failures(),
+        list(workspace.catalog.sources()) if documents else [],
+        _folder_bytes(workspace.folder),
+    )
+
+
+def _as_document(folder: Path, held: _Holdings | None, *, documents: bool) -> dict[str, Any]:
+    if held is None:
+        return {"workspace": folder, "index": None}
+    return {
+        "workspace": folder,
+        "bytes_on_disk": held.bytes_on_disk,
+        "index": {"version": held.version, "manifest": held.manifest},
+        "counts": held.counts,
+        "failures": held.failures,
+        **({"documents": held.sources} if documents else {}),
+    }
+
+
+def _rows(folder: Path, held: _Holdings, engine: str) -> list[tuple[str, str]]:
+    manifest, counts = held.manifest, held.counts
+    return [
+        ("workspace", f"{folder} ({_megabytes(held.bytes_on_disk)})"),
+        ("index", f"{held.version}, {engine}"),
         ("model", f"{manifest.model} ({manifest.fingerprint}, {manifest.dimension} dimensions)"),
         ("domains", ", ".join(manifest.chunkers)),
         ("documents", f"{counts.documents:,} ({_megabytes(counts.bytes)}, {counts.characters:,} characters)"),
         ("chunks", f"{counts.chunks:,}"),
         ("failed files", f"{counts.failures:,}"),
     ]
-    session.console.table(["what", "value"], rows)
-    for source, reason in failures.items():
-        session.console.out(Styled("failed ", "red"), escape_control(source, keep=""), f": {reason}")
-    for source in sources:
-        session.console.out(escape_control(source, keep=""))
-    return 0
 
 
 def _folder_bytes(folder: Path) -> int:
