@@ -149,7 +149,7 @@ class SentenceSplitter:
         """
         pieces = [
             piece
-            for paragraph in _paragraphs(text, start, end)
+            for paragraph in _cut_behind(_HARD_BREAK, text, start, end)
             for sentence in self._sentences(text, *paragraph)
             for piece in shorten(text, *sentence, limit=self._limit, marks=PROSE_MARKS)
         ]
@@ -163,7 +163,7 @@ class SentenceSplitter:
             if length > self._limit or (
                 length > _CASELESS_LENGTH and text[sentence[0] : sentence[1]].islower()
             ):
-                yield from self._joined(text, list(_at_full_stops(text, *sentence)), caseless=True)
+                yield from self._joined(text, list(_cut_behind(_FULL_STOP, text, *sentence)), caseless=True)
             else:
                 yield sentence
 
@@ -252,17 +252,14 @@ def _closed(text: str, segments: Iterable[Range]) -> Iterator[Range]:
         yield start, last
 
 
-def _paragraphs(text: str, start: int, end: int) -> Iterator[Range]:
-    """Trimmed ranges between hard breaks."""
+def _cut_behind(mark: re.Pattern[str], text: str, start: int, end: int) -> Iterator[Range]:
+    """Trimmed ranges, cut behind every match."""
     cursor = start
-    for match in _HARD_BREAK.finditer(text, start, end):
-        piece = trim(text, cursor, match.start())
+    for cut in (*(match.end() for match in mark.finditer(text, start, end)), end):
+        piece = trim(text, cursor, cut)
         if piece is not None:
             yield piece
-        cursor = match.end()
-    piece = trim(text, cursor, end)
-    if piece is not None:
-        yield piece
+        cursor = cut
 
 
 def _slices(text: str, start: int, end: int) -> Iterator[Range]:
@@ -278,16 +275,3 @@ def _slices(text: str, start: int, end: int) -> Iterator[Range]:
         yield start, start + cut
         start += cut
     yield start, end
-
-
-def _at_full_stops(text: str, start: int, end: int) -> Iterator[Range]:
-    """A trimmed range cut after every full stop that white space follows."""
-    cursor = start
-    for match in _FULL_STOP.finditer(text, start, end):
-        piece = trim(text, cursor, match.end())
-        if piece is not None:
-            yield piece
-        cursor = match.end()
-    piece = trim(text, cursor, end)
-    if piece is not None:
-        yield piece
