@@ -9,7 +9,7 @@ DEMO := build/demo
 .PHONY: help demo test test-all check format bench results build clean
 
 help:
-	@echo "make demo      ingest the demo corpus and ask it three questions"
+	@echo "make demo      ingest the demo corpus, ask it three questions, and measure it on sixty"
 	@echo "make test      run the tests (under two minutes)"
 	@echo "make test-all  run the slow tests as well"
 	@echo "make check     lint, types and the import law"
@@ -19,7 +19,7 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[server]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[server,judge]"
 	touch $@
 
 demo: $(READY)
@@ -29,6 +29,9 @@ demo: $(READY)
 	  printf '\n> ragwright ask "%s"\n\n' "$$question"; \
 	  ../../$(BIN)/ragwright ask "$$question"; \
 	done < ../../demo/three_questions.txt
+	@printf '\n> ragwright eval run questions.jsonl\n\n'
+	@cp demo/questions.jsonl $(DEMO)/ && cd $(DEMO) && ../../$(BIN)/ragwright eval run questions.jsonl --name demo
+	@echo "open $(DEMO)/.ragwright/runs/demo/report.html in a browser"
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not service and not gpu"

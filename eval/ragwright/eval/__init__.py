@@ -1,0 +1,1 @@
+"""Data sets, metrics, statistics, comparisons, gates and the report."""
