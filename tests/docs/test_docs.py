@@ -20,7 +20,7 @@ from ragwright.app.cli import app
 from ragwright.core.profile import load_profile
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("core", "ingest", "retrieval", "generation", "app")
+STAGES = ("core", "ingest", "retrieval", "generation", "eval", "app")
 PAGES = sorted(
     path
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"))
@@ -89,13 +89,23 @@ def _parse(arguments: list[str]) -> None:
 @pytest.mark.parametrize(("page", "line"), _commands())
 def test_every_command_line_is_understood(page: str, line: str) -> None:
     arguments = shlex.split(line, comments=True)[1:]
-    named_alone = "`" not in line and len(arguments) == 1
+    named_alone = "`" not in line and _is_name(arguments)
     try:
         _parse(arguments)
     except Exception as error:  # noqa: BLE001 - typer's own error classes have no public name
         # A command that is only named needs no arguments.
         assert named_alone, f"{page}: {line}: {error}"
-        assert type(error).__name__ == "MissingParameter", f"{page}: {line}: {error}"
+        assert type(error).__name__ in ("MissingParameter", "NoArgsIsHelpError"), f"{page}: {line}: {error}"
+
+
+def _is_name(arguments: list[str]) -> bool:
+    """Whether these are the name of a command or of a group, and nothing else."""
+    commands: Any = typer.main.get_command(app)
+    for name in arguments:
+        if name not in getattr(commands, "commands", {}):
+            return False
+        commands = commands.commands[name]
+    return True
 
 
 def test_a_wrong_command_line_is_noticed() -> None:

@@ -44,14 +44,16 @@ def open_workspace(
 
 
 @contextmanager
-def writing(config: Config, *, purpose: str, make: bool = False) -> Iterator[Workspace]:
-    """A workspace held for writing; another holder is an error at once.
+def writing(
+    config: Config, *, purpose: str, make: bool = False, project: Path | None = None
+) -> Iterator[Workspace]:
+    """A workspace held for writing; another holder is an error at once. For `project` see `Workspace`.
 
     Raises:
         InputError: It does not exist yet, and `make` does not allow to make it.
         WorkspaceBusy: Another process holds it.
     """
-    workspace = Workspace(config)
+    workspace = Workspace(config, project=project)
     if not make and not workspace.exists():
         raise workspace.nothing_ingested()
     with workspace_lock(workspace.folder, purpose=purpose):

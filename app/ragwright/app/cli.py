@@ -14,7 +14,23 @@ from typing import Annotated, Any
 
 import typer
 
-from ragwright.app.commands import ask, config, doctor, forget, ingest, init, search, status
+from ragwright.app.commands import (
+    ask,
+    config,
+    doctor,
+    eval_chunking,
+    eval_compare,
+    eval_convert,
+    eval_gate,
+    eval_run,
+    eval_split,
+    eval_sweep,
+    forget,
+    ingest,
+    init,
+    search,
+    status,
+)
 from ragwright.app.door import door, package_version
 from ragwright.app.session import Options
 
@@ -91,6 +107,16 @@ add("ask", ask.ask, to=app)
 add("status", status.status, to=app)
 add("forget", forget.forget, to=app)
 add("doctor", doctor.doctor, to=app)
+
+eval_group = _typer("Measure how good it is, and whether a change made it better.")
+app.add_typer(eval_group, name="eval")
+add("run", eval_run.eval_run, to=eval_group)
+add("chunking", eval_chunking.eval_chunking, to=eval_group)
+add("sweep", eval_sweep.eval_sweep, to=eval_group)
+add("compare", eval_compare.eval_compare, to=eval_group)
+add("gate", eval_gate.eval_gate, to=eval_group)
+add("convert", eval_convert.eval_convert, to=eval_group)
+add("split", eval_split.eval_split, to=eval_group)
 
 config_group = _typer("Look at the settings.")
 app.add_typer(config_group, name="config")

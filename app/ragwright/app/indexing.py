@@ -12,6 +12,7 @@ from ragwright.core.errors import IndexDamaged
 
 if TYPE_CHECKING:
     from ragwright.core.protocols import ChunkIndex
+    from ragwright.eval.values import SourceText
     from ragwright.ingest.catalog_values import Manifest
     from ragwright.ingest.discover import Discovery
     from ragwright.ingest.report import IngestReport
@@ -65,6 +66,24 @@ def ingest_files(
         observer=observer,
     )
     workspace.release(version)  # opened anew, the embedded engine no longer counts deleted chunks' words
+    return report
+
+
+def index_texts(workspace: Workspace, texts: Sequence[SourceText], observer: Observer) -> IngestReport:
+    """Put a data set's documents into an empty workspace as they are; see `ragwright.ingest.texts`."""
+    from ragwright.ingest.texts import as_document, ingest_texts
+
+    version, index = _index_for(workspace)
+    domain = workspace.config.domain
+    report = ingest_texts(
+        (as_document(t.source, t.text, title=t.title, metadata=t.metadata) for t in texts),
+        workspace.target(version, index),
+        total=len(texts),
+        chunker=workspace.chunker(domain),
+        domain=domain,
+        observer=observer,
+    )
+    workspace.release(version)
     return report
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Self
 
@@ -34,7 +34,7 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`sizes`, bytes by source, lets a large file count for more; without it files count alike."""
-        self.outcomes: Counter[str] = Counter()
+        self.outcomes: collections.Counter[str] = collections.Counter()
         self.chunks = 0
         self.tokens = 0
         self._console = console
@@ -124,7 +124,43 @@ class Progress:
             self._console.note(self.line())
 
 
-def _bars(total_files: int) -> Bars:
+class Counter:
+    """Counts one kind of thing on stderr, as `Progress` does with files. Called from one thread."""
+
+    def __init__(
+        self, console: Console, things: str, total: int, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.done = 0
+        self._console, self._things, self._total, self._clock = console, things, total, clock
+        self._last_line = clock()
+        self._bars: Bars | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and not self._console.quiet:
+            self._bars = _bars(self._total)
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def advance(self) -> None:
+        """Count one."""
+        self.advance_to(self.done + 1)
+
+    def advance_to(self, done: int) -> None:
+        """So many are done."""
+        self.done = done
+        state = f"{self.done:,}/{self._total:,} {self._things}"
+        if self._bars is not None:
+            self._bars.update(self._bars.task_ids[0], completed=self.done, state=state)
+        elif self._clock() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._last_line = self._clock()
+            self._console.note(state)
+
+
+def _bars(total: int) -> Bars:
     from rich.console import Console as RichConsole
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
@@ -142,7 +178,7 @@ def _bars(total_files: int) -> Bars:
         transient=True,
         redirect_stdout=False,  # a result must not end up on stderr
     )
-    bars.add_task("", total=total_files, state=f"0/{total_files:,} files")
+    bars.add_task("", total=total, state="")
     return bars
 
 

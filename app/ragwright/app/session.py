@@ -1,4 +1,4 @@
-"""What every command shares: its four common options, and the settings they lead to."""
+"""What every command shares: its five common options, and the settings they lead to."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class Options:
     ] = None
     json: Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False
+    set: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, such as search.limit=5; repeatable."),
+    ] = None
 
     @property
     def console(self) -> Console:
@@ -66,5 +70,5 @@ def open_session(options: Options, *, flags: Mapping[str, Any] | None = None) ->
     from ragwright.core.config import load_config
 
     given = {"workspace": options.workspace, **(flags or {})}
-    loaded = load_config(flags=given, file=options.config, environ=os.environ)
+    loaded = load_config(flags=given, file=options.config, environ=os.environ, assignments=options.set or ())
     return Session(loaded.config, loaded.origins, loaded.file, options.console)

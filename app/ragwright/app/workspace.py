@@ -22,22 +22,25 @@ if TYPE_CHECKING:
     from ragwright.ingest.writer import Target
     from ragwright.retrieval.encoder import TransformerEncoder
     from ragwright.retrieval.search import HybridRetriever, SearchOptions
+    from ragwright.retrieval.tokens import ModelTokenizer
 
 
 class Workspace:
     """One workspace folder and what lives in it; each part is built when it is first asked for."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, project: Path | None = None) -> None:
+        """Nothing is built yet.
+
+        Args:
+            config: Every setting.
+            project: Folder that sources are relative to; None: the one that holds the workspace.
+        """
         self.config = config
         self.folder = Path(os.path.abspath(config.workspace))  # noqa: PTH100 - resolve() would follow links
+        self.project = project or self.folder.parent
         self._open = ExitStack()
         self._indexes: dict[str, ChunkIndex] = {}  # open ones, by version
         self._retrievers: dict[str, HybridRetriever] = {}
-
-    @property
-    def project(self) -> Path:
-        """Folder that sources are relative to: the one that holds the workspace."""
-        return self.folder.parent
 
     def close(self) -> None:
         """Release everything that was opened, in reverse order."""
@@ -69,6 +72,14 @@ class Workspace:
         )
 
     @cached_property
+    def tokenizer(self) -> ModelTokenizer:
+        """The encoder's tokenizer, without loading the encoder's weights."""
+        from ragwright.retrieval.model import open_model
+        from ragwright.retrieval.tokens import ModelTokenizer
+
+        return ModelTokenizer(open_model(self.config.encoder.model))
+
+    @cached_property
     def profile(self) -> Profile:
         """The configured domain's profile."""
         from ragwright.core.profile import load_profile
@@ -84,6 +95,7 @@ class Workspace:
         return build_chunker(
             load_profile(domain),
             self.encoder.tokenizer,
+            encoder=self.encoder,
             strategy=settings.strategy,
             tokens=settings.tokens,
             overlap=settings.overlap,

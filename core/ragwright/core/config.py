@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,9 +16,11 @@ from pydantic.fields import FieldInfo
 from ragwright.core.errors import ConfigError
 from ragwright.core.settings_problems import misfits, refusal
 from ragwright.core.settings_sources import (
+    Given,
     Origin,
     anchored,
     find_file,
+    from_assignments,
     from_environment,
     from_file,
     from_flags,
@@ -70,10 +72,10 @@ class IngestConfig(Section):
 class ChunkConfig(Section):
     """How documents are cut. What is not set here, the domain profile decides."""
 
-    strategy: Literal["structure", "recursive", "sentence", "fixed"] | None = Field(
+    strategy: Literal["structure", "semantic", "recursive", "sentence", "fixed"] | None = Field(
         default=None,
         examples=["structure"],
-        description="Where documents are cut: structure, recursive, sentence or fixed.",
+        description="Where documents are cut: structure, semantic, recursive, sentence or fixed.",
     )
     tokens: int | None = Field(
         default=None, ge=16, le=32_768, examples=[256], description="Longest chunk, in tokens of the encoder."
@@ -177,7 +179,7 @@ class SearchConfig(Section):
         description="Weight of words the domain adds to a query, 0 (none) to 1 (as its own).",
     )
     evidence: float = Field(
-        default=0.8,
+        default=0.77,
         ge=0,
         le=1,
         description="Share of the best sentence's score that a sentence must reach to be evidence, 0 to 1;"
@@ -197,9 +199,28 @@ class AnswerConfig(Section):
 
     spans: int = Field(default=5, ge=1, le=100, description="Most evidence spans shown in an answer.")
     support: float = Field(
-        default=0.48, ge=0, le=1, description="Support below which an answer is refused, 0 to 1."
+        default=0.38, ge=0, le=1, description="Support below which an answer is refused, 0 to 1."
     )
     nearest: int = Field(default=3, ge=0, le=100, description="Nearest passages shown with a refusal.")
+
+
+class JudgeConfig(Section):
+    """The language model that judges answers in evaluations; nothing else asks it."""
+
+    url: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["http://localhost:8000/v1"],
+        description="Address of an OpenAI-compatible endpoint, up to and with /v1; unset means no judge.",
+    )
+    model: str = Field(default="", description="Name of the model there.")
+    timeout_seconds: float = Field(
+        default=120.0, gt=0, le=3600, description="How long one call may take, in seconds."
+    )
+    concurrency: int = Field(default=4, ge=1, le=256, description="Calls at once.")
+    api_key: SecretStr | None = Field(
+        default=None, description="Key of the endpoint, never in a file: set RAGWRIGHT_JUDGE__API_KEY."
+    )
 
 
 class Config(Section):
@@ -222,6 +243,7 @@ class Config(Section):
     catalog: CatalogConfig = Field(default=CatalogConfig(), strict=False)
     search: SearchConfig = Field(default=SearchConfig(), strict=False)
     answer: AnswerConfig = Field(default=AnswerConfig(), strict=False)
+    judge: JudgeConfig = Field(default=JudgeConfig(), strict=False)
 
     def value(self, key: str) -> Any:
         """The value of a dotted key, such as `search.limit`."""
@@ -256,7 +278,13 @@ def settings() -> dict[str, FieldInfo]:
     return found
 
 
-def load_config(*, flags: Mapping[str, Any], file: Path | None, environ: Mapping[str, str]) -> LoadedConfig:
+def load_config(
+    *,
+    flags: Mapping[str, Any],
+    file: Path | None,
+    environ: Mapping[str, str],
+    assignments: Sequence[str] = (),
+) -> LoadedConfig:
     """Read every setting: command line over environment over file over default.
 
     Args:
@@ -264,6 +292,7 @@ def load_config(*, flags: Mapping[str, Any], file: Path | None, environ: Mapping
         file: The file to read; None looks at RAGWRIGHT_CONFIG, then for ragwright.toml in the current folder
             and the folders above it. Relative paths in it, and the default workspace, count from its folder.
         environ: Environment variables: RAGWRIGHT_SEARCH__LIMIT is `search.limit`. An empty one is not set.
+        assignments: What the command line sets by key, as `search.limit=5`; a command's own option wins.
 
     Returns:
         The values and where each came from.
@@ -273,7 +302,8 @@ def load_config(*, flags: Mapping[str, Any], file: Path | None, environ: Mapping
     """
     known = settings()
     path = find_file(file, environ)
-    layers = [*from_file(path), *from_environment(environ, known), *from_flags(flags)]
+    line = [*from_assignments(assignments, known), *from_flags(flags)]
+    layers = [*from_file(path), *from_environment(environ, known), *line]
     problems = [problem for given in layers if (problem := refusal(given, known))]
     given = {each.key: anchored(each, path, known[each.key]) for each in layers if each.key in known}
     values: dict[str, Any] = {"workspace": outside_folder(path) / str(Config().workspace)}
@@ -288,6 +318,29 @@ def load_config(*, flags: Mapping[str, Any], file: Path | None, environ: Mapping
         raise ConfigError("\n".join(problems))
     default = Origin("default", "")
     return LoadedConfig(config, {key: given[key].origin if key in given else default for key in known}, path)
+
+
+def with_settings(config: Config, changed: Mapping[str, Any]) -> Config:
+    """The settings with some of them changed, checked as a whole.
+
+    Args:
+        config: Every setting.
+        changed: Values by dotted key.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is of the wrong type or out of range.
+    """
+    values = {name: dict(part) if isinstance(part, Section) else part for name, part in config}
+    for key, value in changed.items():
+        if key not in settings():
+            raise ConfigError(f'unknown setting "{key}"')
+        section, _, name = key.rpartition(".")
+        (values[section] if section else values)[name] = value
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        given = {key: Given(key, value, Origin("flag", "--vary")) for key, value in changed.items()}
+        raise ConfigError("\n".join(misfits(error, given, settings()))) from error
 
 
 def default_toml(chosen: Mapping[str, Any] | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -118,6 +118,20 @@ def from_flags(flags: Mapping[str, Any]) -> Iterator[Given]:
     for key, value in flags.items():
         if value is not None:
             yield Given(key, value, Origin("flag", "command line"))
+
+
+def from_assignments(texts: Sequence[str], known: Mapping[str, FieldInfo]) -> Iterator[Given]:
+    """What `--set key=value` gives; values are read as those of variables are, an empty one is not set.
+
+    Raises:
+        ConfigError: One is not of the form key=value.
+    """
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not key or not equals:
+            raise ConfigError(f'--set {text}: wanted key=value, such as --set search.mode=dense')
+        if value:
+            yield Given(key, parsed(value, known[key]) if key in known else value, Origin("flag", "--set"))
 
 
 def from_environment(environ: Mapping[str, str], known: Mapping[str, FieldInfo]) -> Iterator[Given]:

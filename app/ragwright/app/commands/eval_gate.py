@@ -1,0 +1,65 @@
+"""`ragwright eval gate`: refuse a run that is worse than its baseline."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ragwright.app.console import Styled
+from ragwright.app.run_folders import find_run
+from ragwright.app.session import Options, open_session
+from ragwright.core.errors import InputError
+
+NOT_PASSED = 4
+
+
+def eval_gate(
+    options: Options,
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder or name of a run.", show_default=False)],
+    *,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", metavar="RUN", help="The run it must not fall behind.")
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--require",
+            metavar="RULE",
+            help="Bound on a measure's difference to the baseline, such as 'iou>=-0.01'; repeatable.",
+        ),
+    ] = None,
+    floor: Annotated[
+        list[str] | None,
+        typer.Option("--floor", metavar="RULE", help="Bound on a measure itself, such as 'recall>=0.75'."),
+    ] = None,
+) -> int:
+    """Refuse a run that breaks a rule: exit code 4.
+
+    A rule on a measure that one of the runs lacks is an error, never a pass. The run's report is written anew
+    with the verdict.
+    """
+    from ragwright.eval.compare import compare
+    from ragwright.eval.gate import GateResult, check_floors, check_gate, parse_requirement
+    from ragwright.eval.report import write_report
+    from ragwright.eval.runs import REPORT, read_run
+
+    session = open_session(options)
+    if not require and not floor:
+        raise InputError("no rule was given; name one, such as --baseline RUN --require 'iou>=-0.01'")
+    if bool(require) != bool(baseline):
+        raise InputError("--require and --baseline belong together: a rule bounds a difference to a baseline")
+    differences, values = (tuple(map(parse_requirement, rules or ())) for rules in (require, floor))
+    folder = find_run(session.config, run)
+    mine, theirs = read_run(folder), read_run(find_run(session.config, baseline)) if baseline else None
+    verdicts = list(check_floors(mine, values).verdicts) if values else []
+    if theirs is not None:
+        verdicts += check_gate(compare(mine, theirs), differences).verdicts
+    result = GateResult(tuple(verdicts))
+    report = write_report(mine, folder / REPORT, baseline=theirs, gate=result)
+    if options.json:
+        session.console.emit_json({"passed": result.passed, "verdicts": result.verdicts, "report": report})
+    for verdict, sentence in zip(result.verdicts, result.sentences(), strict=True):
+        session.console.out(Styled(sentence, "green" if verdict.passed else "red"))
+    session.console.out("the gate is passed" if result.passed else "the gate is not passed")
+    return 0 if result.passed else NOT_PASSED

@@ -1,0 +1,196 @@
+"""`ragwright eval sweep`: measure a grid of configurations and write the best one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ragwright.app.commands.eval_run import DatasetPath, Documents, Format, Sample, Seed, load
+from ragwright.app.console import escape_control
+from ragwright.app.eval_output import figure
+from ragwright.app.progress import Counter
+from ragwright.app.session import Options, Session, open_session
+from ragwright.core.errors import InputError
+
+if TYPE_CHECKING:
+    from ragwright.app.sweeping import Sweep
+    from ragwright.eval.gate import Requirement
+    from ragwright.eval.selection import Candidate
+    from ragwright.eval.values import Dataset
+
+_SHOWN = 10
+BEST = "best.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What the choice looks at, and what it is told on."""
+
+    objective: str
+    rules: tuple[Requirement, ...]
+    tune: frozenset[str]
+    test: frozenset[str]
+
+
+def eval_sweep(
+    options: Options,
+    dataset: DatasetPath,
+    *,
+    format: Format = None,  # noqa: A002 - the option's name
+    documents: Documents = None,
+    sample: Sample = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="KEY=A,B", help="A setting and its values; repeatable."),
+    ] = None,
+    objective: Annotated[
+        str, typer.Option("--objective", metavar="MEASURE", help="What the best configuration is best at.")
+    ] = "iou",
+    rule: Annotated[
+        list[str] | None,
+        typer.Option("--rule", metavar="RULE", help="What it must reach, such as 'recall>=0.75'."),
+    ] = None,
+    held_out: Annotated[
+        float,
+        typer.Option(
+            "--held-out", min=0.0, max=0.9, metavar="SHARE", help="Share of questions the choice never sees."
+        ),
+    ] = 0.5,
+    seed: Seed = 0,
+) -> int:
+    """Measure a grid of configurations and write the best one.
+
+    Questions are parted by document: the choice is made on one part, and what it is worth is told on the
+    other. The same command goes on where a stopped sweep ended. The best configuration is written as TOML.
+    """
+    from ragwright.app.sweeping import DEFAULT_AXES, Sweep, parse_axes, points, sweep
+
+    session = open_session(options)
+    loaded = load(dataset, format=format, sample=sample, seed=seed)
+    axes = parse_axes(vary) if vary else DEFAULT_AXES
+    choice = _choice(loaded, objective, rule or (), held_out=held_out, seed=seed)
+    folder = _folder(session, loaded, documents)
+    task = Sweep(session.config, loaded, axes, documents, folder / "results.jsonl")
+    with Counter(session.console, "configurations", points(axes)) as counter:
+        candidates = sweep(task, console=session.console, done=counter.advance_to)
+    return _tell(session, task, candidates, choice, folder / BEST)
+
+
+def _choice(dataset: Dataset, objective: str, rules: Sequence[str], *, held_out: float, seed: int) -> _Choice:
+    from ragwright.eval.gate import parse_requirement
+    from ragwright.eval.split import split
+
+    everything = frozenset(item.id for item in dataset.items)
+    if held_out == 0.0:
+        parts = {"tune": everything, "test": everything}
+    else:
+        split_up = split(dataset, {"tune": 1.0 - held_out, "test": held_out}, seed=seed)
+        parts = {name: frozenset(item.id for item in part.items) for name, part in split_up.items()}
+    if not parts["tune"] or not parts["test"]:
+        raise InputError(
+            "all questions are about one document, or about documents that questions join, so none can be "
+            "held out; give --held-out 0 to choose and tell on the same questions"
+        )
+    return _Choice(objective, tuple(map(parse_requirement, rules)), parts["tune"], parts["test"])
+
+
+def _folder(session: Session, dataset: Dataset, documents: Path | None) -> Path:
+    """Where the sweep's results are kept: the same for the same questions, settings and code."""
+    from ragwright.app.run_manifest import config_facts
+    from ragwright.eval.machine import code_facts
+
+    facts = {key: value for key, value in config_facts(session.config).items() if key != "workspace"}
+    told = (
+        dataset.digest,
+        str(documents and documents.resolve()),
+        sorted(facts.items(), key=str),
+        code_facts(),
+    )
+    digest = hashlib.sha256(repr(told).encode()).hexdigest()[:10]
+    return session.config.workspace / "sweeps" / f"{dataset.name}-{digest}"
+
+
+def _tell(
+    session: Session, task: Sweep, candidates: Sequence[Candidate], choice: _Choice, best_file: Path
+) -> int:
+    from ragwright.core.config import default_toml
+    from ragwright.eval.runs import write_text
+    from ragwright.eval.selection import choose
+
+    console = session.console
+    best = choose(candidates, objective=choice.objective, rules=choice.rules, questions=choice.tune)
+    if best is not None:
+        write_text(best_file, default_toml(_chosen(session, best)))
+    if console.json:
+        document = {"results": task.results, "best": best and best.settings, "candidates": len(candidates)}
+        console.emit_json({**document, "held_out": _held_out(best, choice), "written": best and best_file})
+    if best is None:
+        rules = " and ".join(map(str, choice.rules))
+        console.complain(f"none of {len(candidates):,} configurations keeps the rule {rules}")
+        return 1
+    _tell_table(session, candidates, choice)
+    _tell_best(session, best, choice, best_file)
+    return 0
+
+
+def _chosen(session: Session, best: Candidate) -> dict[str, Any]:
+    """What the written file sets: everything that is set now, and the best values."""
+    now = {
+        key: session.config.value(key) for key, origin in session.origins.items() if origin.layer == "file"
+    }
+    return {key: value for key, value in {**now, **best.settings}.items() if value is not None}
+
+
+def _tell_table(session: Session, candidates: Sequence[Candidate], choice: _Choice) -> None:
+    """The best configurations, by what the choice saw."""
+    from ragwright.eval.measures import measure_of
+
+    names = list(dict.fromkeys((choice.objective, *(rule.measure for rule in choice.rules), "recall", "iou")))
+    names = [name for name in names if any(name in each.values for each in candidates)]
+    known = measure_of(choice.objective)
+    sign = 1.0 if known is not None and known.better == "lower" else -1.0
+    allowed = [each for each in candidates if each.meets(choice.rules, choice.tune)]
+    allowed.sort(key=lambda each: sign * each.mean(choice.objective, choice.tune))
+    axes = list(candidates[0].settings)
+    rows = [
+        (
+            *(str(each.settings[axis]) for axis in axes),
+            *(figure(each.mean(name, choice.tune)) for name in names),
+            f"{each.seconds * 1e3:.1f}",
+        )
+        for each in allowed[:_SHOWN]
+    ]
+    session.console.table([*(axis.rpartition(".")[2] for axis in axes), *names, "ms"], rows)
+
+
+def _tell_best(session: Session, best: Candidate, choice: _Choice, best_file: Path) -> None:
+    console = session.console
+    told = ", ".join(f"{key} = {value}" for key, value in best.settings.items())
+    console.out(f"\nbest on {len(choice.tune):,} questions: {told}")
+    where = "the same questions" if choice.test == choice.tune else "held-out questions"
+    for name, each in _held_out(best, choice).items():
+        low, high = figure(each["low"]), figure(each["high"])
+        console.out(f"{name} {figure(each['mean'])} ({low} to {high}) on {each['n']:,} {where}")
+    console.out("written to ", escape_control(str(best_file), keep=""))
+
+
+def _held_out(best: Candidate | None, choice: _Choice) -> Mapping[str, Mapping[str, Any]]:
+    """The objective and the ruled measures of the best candidate, on the questions the choice never saw."""
+    from dataclasses import asdict
+
+    from ragwright.eval.statistics import estimate
+
+    if best is None:
+        return {}
+    names = dict.fromkeys((choice.objective, *(rule.measure for rule in choice.rules)))
+    found = {}
+    for name in names:
+        values = [value for key, value in sorted(best.values[name].items()) if key in choice.test]
+        if values:
+            found[name] = asdict(estimate(values, measure=name))
+    return found
