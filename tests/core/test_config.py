@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from ragwright.core.config import Config, LoadedConfig, default_toml, load_config, settings
+from ragwright.core.config import Config, LoadedConfig, default_toml, load_config, settings, with_settings
 from ragwright.core.errors import ConfigError
 from ragwright.core.settings_sources import Origin, _key_lines, variable
 from ragwright.core.settings_text import toml_value
+
+SECRETS = {"index.api_key", "judge.api_key"}
 
 
 @pytest.fixture(autouse=True)
@@ -236,7 +238,7 @@ def test_default_file_tells_every_setting_and_loads_to_the_defaults() -> None:
     for key, field in settings().items():
         assert field.description
         assert field.description.endswith(".")
-        assert key == "index.api_key" or re.search(rf"^# {key.rpartition('.')[2]} = ", text, re.MULTILINE)
+        assert key in SECRETS or re.search(rf"^# {key.rpartition('.')[2]} = ", text, re.MULTILINE)
 
 
 def test_every_commented_line_of_the_default_file_is_valid_when_put_in_force() -> None:
@@ -245,7 +247,7 @@ def test_every_commented_line_of_the_default_file_is_valid_when_put_in_force() -
     active = [line[2:] if line[2:].split(" = ")[0] in names else line for line in lines]
     loaded = load("\n".join(active))
     origins = {key for key, origin in loaded.origins.items() if origin.layer == "file"}
-    assert origins == set(settings()) - {"index.api_key"}
+    assert origins == set(settings()) - SECRETS
     values = {key: field.default for key, field in settings().items() if field.default is not None}
     assert {key: loaded.config.value(key) for key in values} == values
 
@@ -253,6 +255,36 @@ def test_every_commented_line_of_the_default_file_is_valid_when_put_in_force() -
 def test_chosen_values_are_written_in_force() -> None:
     config = load(default_toml({"search.limit": 3, "workspace": Path("a b")})).config
     assert (config.search.limit, config.workspace) == (3, Path("a b"))
+
+
+def test_a_setting_can_be_given_by_its_key_on_any_command_line() -> None:
+    config = load(assignments=("search.limit=3", "ingest.exclude=a, b", "search.budget=")).config
+    assert (config.search.limit, config.ingest.exclude, config.search.budget) == (3, ("a", "b"), None)
+    assert load(assignments=("search.limit=3",), flags={"search.limit": 4}).config.search.limit == 4
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("search.limit", "wanted key=value"),
+        ("=3", "wanted key=value"),
+        ("search.limits=3", 'unknown setting "search.limits"; did you mean "search.limit"?'),
+        ("search.limit=many", "--set: search.limit is"),
+        ("index.api_key=x", "is a secret"),
+    ],
+)
+def test_an_assignment_that_cannot_be_used_is_told(assignment: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load(assignments=(assignment,))
+
+
+def test_settings_can_be_changed_and_are_checked_as_a_whole() -> None:
+    changed = with_settings(Config(), {"chunk.tokens": 64, "domain": "legal"})
+    assert (changed.chunk.tokens, changed.domain, changed.search) == (64, "legal", Config().search)
+    with pytest.raises(ConfigError, match=r"chunk\.overlap is 64"):
+        with_settings(changed, {"chunk.overlap": 64})
+    with pytest.raises(ConfigError, match=r'unknown setting "chunk\.size"'):
+        with_settings(changed, {"chunk.size": 64})
 
 
 def test_settings_are_frozen() -> None:

@@ -1,7 +1,8 @@
 """The process that dies: ingests a project until it is killed, or kills itself at a named step.
 
-With arguments PROJECT STEP: one run, ended at that step. Without: reads lines of SECONDS PROJECT from stdin,
-ingests each project, begins to update it, ends the update after so long, and says how long it took.
+With arguments PROJECT STEP [STRATEGY]: one run, ended at that step. Without: reads lines of SECONDS PROJECT
+from stdin, ingests each project, begins to update it, ends the update after so long, and says how long it
+took.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def _update(project: Path, begin: Connection) -> None:
         bench.ingest()
 
 
-def _once(project: Path, step: str) -> None:
-    with bench_in(project, wrap=lambda index: DyingIndex(index, step)) as bench:
+def _once(project: Path, step: str, strategy: str | None = None) -> None:
+    with bench_in(project, wrap=lambda index: DyingIndex(index, step), strategy=strategy) as bench:
         bench.ingest()
 
 
@@ -100,7 +101,7 @@ def main() -> None:
     patch.setattr(writer, "_SLICE", SLICE)
     patch.setattr(pipeline, "parse_files", parse_here)
     if len(sys.argv) > 1:
-        _once(Path(sys.argv[1]), sys.argv[2])
+        _once(Path(sys.argv[1]), *sys.argv[2:])
     else:
         _serve()
 

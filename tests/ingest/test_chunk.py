@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.fakes import HashEncoder
 
 from ragwright.core.errors import ConfigError
-from ragwright.core.profile import Profile, load_profile
+from ragwright.core.profile import STRATEGIES, Profile, load_profile
 from ragwright.core.protocols import Tokenizer
 from ragwright.core.types import Block, BlockKind, Chunk, Document, Passage
-from ragwright.ingest.chunk import STRATEGIES, build_chunker
+from ragwright.ingest.chunk import build_chunker
 
 CORPORA = Path(__file__).parents[3] / "shared/data/chroma/corpora"
 KINDS: tuple[BlockKind, ...] = (
@@ -95,7 +96,14 @@ def test_every_chunk_is_exact_within_its_budget_and_nothing_visible_is_lost(
     strategy: str, tokenizer: Tokenizer, document: Document, tokens: int, share: float, legal: bool
 ) -> None:
     profile = load_profile("legal") if legal else Profile()
-    chunker = build_chunker(profile, tokenizer, strategy=strategy, tokens=tokens, overlap=int(tokens * share))
+    chunker = build_chunker(
+        profile,
+        tokenizer,
+        encoder=HashEncoder(),
+        strategy=strategy,
+        tokens=tokens,
+        overlap=int(tokens * share),
+    )
     chunks = chunker(document)
     for chunk in chunks:
         _check(document, chunk, tokenizer, tokens=tokens)
@@ -142,7 +150,7 @@ def test_furniture_ends_a_chunk_and_stands_in_none(tokenizer: Tokenizer) -> None
         Block("paragraph", 29, len(text), 2),
     )
     for strategy in STRATEGIES:
-        chunks = build_chunker(Profile(), tokenizer, strategy=strategy)(
+        chunks = build_chunker(Profile(), tokenizer, encoder=HashEncoder(), strategy=strategy)(
             Document("d", "a.pdf", "", text, blocks)
         )
         assert [(c.text, c.page) for c in chunks] == [("One half of it", 1), ("and the other half.", 2)]
@@ -171,9 +179,8 @@ def test_text_without_white_space_is_cut_in_linear_time(tokenizer: Tokenizer, pa
     text = part * (60_000 // len(part))
     for strategy in STRATEGIES:
         began = time.perf_counter()
-        chunks = build_chunker(Profile(), tokenizer, strategy=strategy, overlap=0)(
-            Document("d", "a.txt", "", text)
-        )
+        chunker = build_chunker(Profile(), tokenizer, encoder=HashEncoder(), strategy=strategy, overlap=0)
+        chunks = chunker(Document("d", "a.txt", "", text))
         assert time.perf_counter() - began < 5
         assert "".join(chunk.text for chunk in chunks) == text
         assert all(len(tokenizer.starts(chunk.text)) <= 200 for chunk in chunks)
@@ -207,7 +214,7 @@ def test_real_corpora_are_cut_exactly(strategy: str, tokenizer: Tokenizer) -> No
         pytest.skip("the public corpora are not on this machine")
     for path in sorted(CORPORA.glob("*.md")):
         document = Document(path.stem, path.name, path.name, path.read_text(encoding="utf-8"))
-        chunks = build_chunker(Profile(), tokenizer, strategy=strategy)(document)
+        chunks = build_chunker(Profile(), tokenizer, encoder=HashEncoder(), strategy=strategy)(document)
         for chunk in chunks:
             _check(document, chunk, tokenizer, tokens=200)
         held = {i for chunk in chunks for i in range(chunk.span.start, chunk.span.end)}

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes import HashEncoder
 from tests.ingest.workbench import Silent, Workbench, bench_in, prose
 
-from ragwright.core.types import Block, Chunk, Document, Span
+from ragwright.core.protocols import EncodedChunks
+from ragwright.core.types import Block, Chunk, Document, Encoding, Passage, Span
 from ragwright.ingest import writer
 from ragwright.ingest.discover import document_id
 from ragwright.ingest.report import IngestReport
@@ -64,6 +67,25 @@ def test_equal_texts_are_encoded_once_within_a_slice_and_across_runs(bench: Work
     assert report.chunks == 2 * len(bench.encoder.encoded) == 2 * report.reused
     _write(bench, _prepared(bench, "again.md", text))
     assert 2 * len(bench.encoder.encoded) == report.chunks
+    bench.check()
+
+
+def test_vectors_that_cutting_made_are_written_as_they_are(bench: Workbench) -> None:
+    prepared = _prepared(bench, "a.md", prose(1, sentences=9))
+    made = HashEncoder().encode_passages([Passage.of(chunk) for chunk in prepared.chunks])
+    turned = [Encoding(each.vector[::-1].copy(), each.sentences) for each in made]
+    ids = [chunk.id for chunk in prepared.chunks]
+    encodings = dict(zip(ids, turned, strict=True))
+    encoded = EncodedChunks(prepared.chunks, encodings, dict.fromkeys(ids, "origin"), tokens=7)
+    report = _write(bench, replace(prepared, encoded=encoded))
+    assert bench.encoder.encoded == []
+    assert (report.tokens, report.reused, report.chunks) == (7, 0, len(ids))
+    stored = bench.index.encodings(ids)
+    assert all(np.array_equal(stored[key].vector, encodings[key].vector) for key in ids)
+    assert all(row.encoded.endswith("-origin") for row in bench.catalog.ledger(bench.version))
+    bench.check()
+    # Nothing else read the same, so that a text of equal digest without an origin is encoded.
+    assert _write(bench, _prepared(bench, "b.md", prose(1, sentences=9))).reused == 0
     bench.check()
 
 

@@ -70,6 +70,7 @@ class Workbench:
         version: str = VERSION,
         catalog: Callable[[Path], Catalog] = Catalog.in_folder,
         wrap: Callable[[ChunkIndex], ChunkIndex] = lambda index: index,
+        strategy: str | None = None,
     ) -> None:
         self.project = project
         self.folder = project / ".ragwright"
@@ -78,7 +79,9 @@ class Workbench:
         self.terms = Terms("en")
         self.catalog = catalog(self.folder)
         profile = load_profile("general")
-        self.chunker = build_chunker(profile, self.encoder.tokenizer, tokens=TOKENS, overlap=0)
+        self.chunker = build_chunker(
+            profile, self.encoder.tokenizer, encoder=self.encoder, strategy=strategy, tokens=TOKENS, overlap=0
+        )
         shard = self.folder / "indexes" / version
         # As the command does: the index first, then its name in the catalog.
         if self.catalog.live_version() is None:

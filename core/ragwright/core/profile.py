@@ -22,7 +22,7 @@ from typing import Any
 
 from ragwright.core.errors import ConfigError
 
-STRATEGIES = ("structure", "recursive", "sentence", "fixed")
+STRATEGIES = ("structure", "semantic", "recursive", "sentence", "fixed")
 MIN_TOKENS = 8
 
 

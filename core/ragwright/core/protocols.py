@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,4 +169,31 @@ class Chunker(Protocol):
 
     def __call__(self, document: Document) -> list[Chunk]:
         """Chunks in text order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedChunks:
+    """The chunks of a document with the vectors that it was cut by.
+
+    Attributes:
+        chunks: In text order.
+        encodings: The vectors of each chunk, by its id.
+        origins: By chunk id, a digest of all that the encoder read for these vectors, and of where in it the
+            chunk stands.
+        tokens: How many tokens the encoder read, special tokens included.
+    """
+
+    chunks: tuple[Chunk, ...]
+    encodings: Mapping[str, Encoding]
+    origins: Mapping[str, str]
+    tokens: int
+
+
+@runtime_checkable
+class EncodingChunker(Chunker, Protocol):
+    """A chunker that encodes a document in order to cut it: its chunks need not be encoded again."""
+
+    def encode(self, document: Document) -> EncodedChunks:
+        """Cut a document: the chunks of calling the chunker, with their vectors."""
         ...

@@ -129,7 +129,7 @@ def from_assignments(texts: Sequence[str], known: Mapping[str, FieldInfo]) -> It
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not key or not equals:
-            raise ConfigError(f'--set {text}: wanted key=value, such as --set search.mode=dense')
+            raise ConfigError(f"--set {text}: wanted key=value, such as --set search.mode=dense")
         if value:
             yield Given(key, parsed(value, known[key]) if key in known else value, Origin("flag", "--set"))
 

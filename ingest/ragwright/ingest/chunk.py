@@ -13,13 +13,14 @@ import numpy as np
 
 from ragwright.core.errors import ConfigError
 from ragwright.core.profile import Profile
-from ragwright.core.protocols import Chunker, Tokenizer
+from ragwright.core.protocols import Chunker, EncodedChunks, Encoder, Tokenizer
 from ragwright.core.types import Chunk, Document, Span
 from ragwright.ingest import context, windows
 from ragwright.ingest.outline import Outliner, Unit, heading_text
 from ragwright.ingest.packing import Budget
 from ragwright.ingest.recursive import recursive
 from ragwright.ingest.ruler import TokenRuler
+from ragwright.ingest.semantic import WINDOW_TOKENS, Grouper, WindowedSentences
 from ragwright.ingest.sentences import (
     CODE_MARKS,
     ROW_MARKS,
@@ -86,6 +87,7 @@ def build_chunker(
     profile: Profile,
     tokenizer: Tokenizer,
     *,
+    encoder: Encoder | None = None,
     strategy: str | None = None,
     tokens: int | None = None,
     overlap: int | None = None,
@@ -95,12 +97,17 @@ def build_chunker(
     Args:
         profile: Patterns, abbreviations and default settings.
         tokenizer: Of the encoder; what is counted are its tokens.
+        encoder: Only `semantic` needs it.
         strategy: Instead of the profile's.
         tokens: Longest text of a chunk, instead of the profile's.
         overlap: How many tokens neighbours may share, instead of the profile's.
 
+    Returns:
+        A chunker; for `semantic` an `EncodingChunker`.
+
     Raises:
-        ConfigError: An unknown strategy, or a chunk that the encoder could not read whole.
+        ConfigError: An unknown strategy, a chunk that the encoder could not read whole, or no encoder where
+            one is needed.
     """
     settings = {"strategy": strategy, "tokens": tokens, "overlap": overlap}
     profile = replace(profile, **{key: value for key, value in settings.items() if value is not None})  # type: ignore[arg-type]
@@ -110,7 +117,11 @@ def build_chunker(
             f"chunks of {profile.tokens} tokens do not fit the encoder, which reads {room} "
             f"beside its special tokens; set tokens to at most {room}"
         )
-    return _ProfileChunker(profile, tokenizer)
+    if profile.strategy != "semantic":
+        return _ProfileChunker(profile, tokenizer)
+    if encoder is None:
+        raise ConfigError("the strategy semantic cuts by vectors and got no encoder; pass encoder=...")
+    return _SemanticChunker(profile, tokenizer, encoder)
 
 
 class _ProfileChunker:
@@ -119,7 +130,7 @@ class _ProfileChunker:
     def __init__(self, profile: Profile, tokenizer: Tokenizer) -> None:
         self.fingerprint = _fingerprint(profile, tokenizer)
         self._tokenizer = tokenizer
-        self._strategy = STRATEGIES[profile.strategy]
+        self._strategy = profile.strategy
         self._budget = Budget(profile.tokens, profile.overlap)
         self._outline = Outliner(profile)
         self._splitter = SentenceSplitter(
@@ -134,12 +145,17 @@ class _ProfileChunker:
         Only stretches without letter or digit that cannot join a neighbour are left out, such as a rule alone
         on a page, unless the document has nothing else.
         """
+        cut = self._prepared(document)
+        return self._divided(document, cut, STRATEGIES[self._strategy]) if cut.units else []
+
+    def _prepared(self, document: Document) -> _Cut:
         units = self._outline(document)
-        if not units:
-            return []
         sentences = [piece for unit in units for piece in self._unit_sentences(document.text, unit)]
-        cut = _Cut(units, sentences, TokenRuler(document.text, self._tokenizer), self._budget)
-        sizes = _exact(cut.ruler, self._strategy(cut, _runs(units)), limit=self._budget.tokens)
+        return _Cut(units, sentences, TokenRuler(document.text, self._tokenizer), self._budget)
+
+    def _divided(self, document: Document, cut: _Cut, strategy: Strategy) -> list[Chunk]:
+        limit = self._budget.tokens
+        sizes = _exact(cut.ruler, strategy(replace(cut, budget=self._budget), _runs(cut.units)), limit=limit)
         spoken = {chunk: size for chunk, size in sizes.items() if has_letter(document.text, *chunk)}
         return list(self._chunks(document, cut, spoken or sizes))
 
@@ -178,6 +194,41 @@ class _ProfileChunker:
                 sentences=spans,
                 tokens=sizes[start, end] + length + self._tokenizer.special_tokens,
             )
+
+
+class _SemanticChunker(_ProfileChunker):
+    """Groups sentences by their vectors; see `ragwright.ingest.semantic`. Neighbours share no sentence."""
+
+    def __init__(self, profile: Profile, tokenizer: Tokenizer, encoder: Encoder) -> None:
+        super().__init__(profile, tokenizer)
+        room = tokenizer.max_tokens - tokenizer.special_tokens
+        tokens = min(WINDOW_TOKENS, room - min(context.MAX_TOKENS, room // 5))
+        self._windows = _ProfileChunker(replace(profile, tokens=tokens, overlap=0), tokenizer)
+        self._encoder = encoder
+        both = f"{self.fingerprint} {self._windows.fingerprint} {encoder.fingerprint}"
+        digest = hashlib.sha256(both.encode()).hexdigest()[:16]
+        self.fingerprint = f"{profile.strategy}-{profile.tokens}-{digest}"
+
+    def __call__(self, document: Document) -> list[Chunk]:
+        """Chunks in text order, as `encode` gives them."""
+        return list(self.encode(document).chunks)
+
+    def encode(self, document: Document) -> EncodedChunks:
+        """Chunks with their vectors."""
+        cut = self._prepared(document)
+        if not cut.units:
+            return EncodedChunks((), {}, {}, 0)
+        encoded = self._windows._divided(document, cut, _structure)
+        found = [(sentence.start, sentence.end) for window in encoded for sentence in window.sentences]
+        pieces = windows.within(found, cut.ruler, self._budget)
+        sentences = WindowedSentences(pieces, encoded, ruler=cut.ruler, encoder=self._encoder)
+        grouper = Grouper(sentences, cut.units, self._budget)
+
+        def strategy(cut: _Cut, runs: Sequence[Run]) -> list[Range]:
+            edges = ((cut.units[first].start, cut.units[last - 1].end) for first, last in runs)
+            return [group for start, end in edges for group in grouper(start, end)]
+
+        return sentences.encoded(self._divided(document, cut, strategy))
 
 
 def _above(

@@ -12,7 +12,7 @@ from ragwright.core.protocols import ChunkIndex, StoredChunk
 from ragwright.core.types import Document, Span
 from ragwright.ingest.catalog import Catalog
 from ragwright.ingest.catalog_values import LedgerRow
-from ragwright.ingest.writer import encoded_digest
+from ragwright.ingest.writer import ORIGIN, encoded_digest
 
 REBUILD = "run: ragwright ingest --rebuild"
 RESUME = "run the ingest that was stopped again"
@@ -80,7 +80,7 @@ def _problem(stored: StoredChunk, row: LedgerRow, documents: _Documents) -> str:
         return f"is a chunk of {document.source} in the catalog"
     if not all(row.start <= s.start <= s.end <= row.end for s in chunk.sentences):
         return "has sentences outside its span"
-    if encoded_digest(chunk) != row.encoded:
+    if row.encoded.partition(ORIGIN)[0] != encoded_digest(chunk):
         return "was not encoded from the headings and sentences that are stored with it"
     return "" if _sound(stored) else "has damaged vectors"
 

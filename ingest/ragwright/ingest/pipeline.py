@@ -1,7 +1,7 @@
 """The ingest: discover, parse, chunk, encode, index, commit.
 
 Parsing runs in child processes and chunking in a thread, both ahead of the encoder by a bounded queue;
-encoding, indexing and committing run in the calling thread.
+encoding, indexing and committing run in the calling thread. One that cuts by vectors encodes in its own.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from ragwright.core.errors import RagwrightError
-from ragwright.core.protocols import Chunker
+from ragwright.core.protocols import Chunker, EncodingChunker
 from ragwright.core.types import Document, Parsed
 from ragwright.ingest.ahead import ahead
 from ragwright.ingest.catalog_values import KnownFile
@@ -147,8 +147,8 @@ def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: 
 
     def prepare() -> Iterator[PreparedDocument]:
         for each in target.catalog.documents():
-            chunks = tuple(chunker_for(each.domain)(each.document))
-            yield PreparedDocument(each.document, chunks, each.digest, each.size, each.domain)
+            chunker = chunker_for(each.domain)
+            yield cut(each.document, chunker, digest=each.digest, size=each.size, domain=each.domain)
 
     with ahead(prepare, items=_AHEAD) as results:
         for prepared in results:
@@ -216,12 +216,21 @@ def _prepare(
             continue
         document = _document(source, outcome.parsed)
         try:
-            chunks = tuple(chunker(document))
+            prepared = cut(
+                document, chunker, digest=outcome.digest, size=outcome.size, domain=settings.domain
+            )
         except RagwrightError as error:
             yield _Failed(source, str(error), outcome.digest)
             continue
-        hidden = outcome.parsed.hidden_characters
-        yield PreparedDocument(document, chunks, outcome.digest, outcome.size, settings.domain, hidden)
+        yield replace(prepared, hidden_characters=outcome.parsed.hidden_characters)
+
+
+def cut(document: Document, chunker: Chunker, *, digest: str, size: int, domain: str) -> PreparedDocument:
+    """A document with its chunks, and with their vectors where the chunker made them."""
+    if isinstance(chunker, EncodingChunker):
+        encoded = chunker.encode(document)
+        return PreparedDocument(document, encoded.chunks, digest, size, domain, encoded=encoded)
+    return PreparedDocument(document, tuple(chunker(document)), digest, size, domain)
 
 
 def _document(source: str, parsed: Parsed) -> Document:

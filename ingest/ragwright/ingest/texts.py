@@ -13,6 +13,7 @@ from ragwright.core.types import Document, Parsed
 from ragwright.ingest.ahead import ahead
 from ragwright.ingest.discover import document_id
 from ragwright.ingest.markdown import parse_markdown
+from ragwright.ingest.pipeline import cut
 from ragwright.ingest.plain import parse_plain
 from ragwright.ingest.report import IngestReport
 from ragwright.ingest.writer import IndexWriter, Observer, PreparedDocument, Target, check_free_space
@@ -83,7 +84,7 @@ def ingest_texts(
         for document in documents:
             data = document.text.encode()
             digest = hashlib.sha256(data).hexdigest()
-            yield PreparedDocument(document, tuple(chunker(document)), digest, len(data), domain)
+            yield cut(document, chunker, digest=digest, size=len(data), domain=domain)
 
     with ahead(prepare, items=_AHEAD) as results:
         for prepared in results:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ragwright.core.errors import InputError
-from ragwright.core.protocols import ChunkIndex, Encoder
+from ragwright.core.protocols import ChunkIndex, EncodedChunks, Encoder
 from ragwright.core.types import Chunk, Document, Encoding, IndexEntry, Passage
 from ragwright.ingest.catalog import Catalog
 from ragwright.ingest.catalog_values import CommittedDocument, LedgerRow
@@ -25,6 +25,9 @@ from ragwright.ingest.report import IngestReport
 
 # Chunks in one slice: enough for full batches, few enough that vectors and points stay in tens of megabytes.
 _SLICE = 384
+
+ORIGIN = "-"
+"""In the ledger, parts what is encoded of a chunk from what else the encoder read for its vectors."""
 
 
 class Observer(Protocol):
@@ -63,7 +66,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class PreparedDocument:
-    """A document cut into chunks, ready to be written."""
+    """A document cut into chunks, ready to be written.
+
+    Attributes:
+        document: The document.
+        chunks: In text order.
+        digest: Of the file.
+        size: Of the file, in bytes.
+        domain: The profile that it was cut by.
+        hidden_characters: How many were removed.
+        encoded: The chunks with their vectors, where cutting made them; else they are encoded here.
+    """
 
     document: Document
     chunks: tuple[Chunk, ...]
@@ -71,6 +84,7 @@ class PreparedDocument:
     size: int
     domain: str
     hidden_characters: int = 0
+    encoded: EncodedChunks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,12 @@ class _Pending:
     prepared: PreparedDocument
     chunk: Chunk
     row: LedgerRow
-    passage: Passage
+
+    @property
+    def encoding(self) -> Encoding | None:
+        """The vectors that cutting made; None when there are none yet."""
+        encoded = self.prepared.encoded
+        return None if encoded is None else encoded.encodings[self.chunk.id]
 
 
 class IndexWriter:
@@ -118,9 +137,10 @@ class IndexWriter:
         rows = [_ledger_row(prepared, chunk) for chunk in prepared.chunks]
         self._catalog.declare(self._version, rows)
         self._report.hidden_characters += prepared.hidden_characters
+        self._report.tokens += prepared.encoded.tokens if prepared.encoded else 0
         self._open[prepared.document.id] = (prepared, rows)
         for chunk, row in zip(prepared.chunks, rows, strict=True):
-            self._pending.append(_Pending(prepared, chunk, row, Passage.of(chunk)))
+            self._pending.append(_Pending(prepared, chunk, row))
         while len(self._pending) >= _SLICE:
             self._write_slice()
 
@@ -166,15 +186,17 @@ class IndexWriter:
             self._commit_complete()
 
     def _encode(self, part: Sequence[_Pending]) -> dict[str, Encoding]:
-        """Vectors by encoded digest: taken from the index where it has them, else computed once per text."""
-        wanted = {each.row.encoded: each for each in part}
+        """Vectors by encoded digest: those made by cutting, those in the index, the others computed once."""
+        encodings = {each.row.encoded: each.encoding for each in part if each.encoding is not None}
+        given = sum(each.encoding is not None for each in part)
+        wanted = {each.row.encoded: each for each in part if each.encoding is None}
         known = self._catalog.chunks_encoding(self._version, wanted)
         stored = self._index.encodings(list(known.values()))
-        encodings = {key: stored[chunk_id] for key, chunk_id in known.items() if chunk_id in stored}
+        encodings |= {key: stored[chunk_id] for key, chunk_id in known.items() if chunk_id in stored}
         new = [each for key, each in wanted.items() if key not in encodings]
-        for each, encoding in zip(new, self._encoder.encode_passages([e.passage for e in new]), strict=True):
-            encodings[each.row.encoded] = encoding
-        self._report.reused += len(part) - len(new)
+        made = self._encoder.encode_passages([Passage.of(each.chunk) for each in new]) if new else []
+        encodings |= {each.row.encoded: encoding for each, encoding in zip(new, made, strict=True)}
+        self._report.reused += len(part) - given - len(new)
         self._report.tokens += sum(each.chunk.tokens for each in new)
         return encodings
 
@@ -228,7 +250,10 @@ def check_free_space(folder: Path, wanted: int) -> None:
 
 
 def _ledger_row(prepared: PreparedDocument, chunk: Chunk) -> LedgerRow:
-    return LedgerRow(chunk.id, prepared.document.id, chunk.span.start, chunk.span.end, encoded_digest(chunk))
+    digest = encoded_digest(chunk)
+    if prepared.encoded is not None:
+        digest += ORIGIN + prepared.encoded.origins[chunk.id]
+    return LedgerRow(chunk.id, prepared.document.id, chunk.span.start, chunk.span.end, digest)
 
 
 def encoded_digest(chunk: Chunk) -> str:

@@ -57,11 +57,13 @@ def eval_chunking(
     format: Format = None,  # noqa: A002 - the option's name
     strategy: Annotated[
         list[str] | None,
-        typer.Option("--strategy", metavar="NAME", help="How documents are cut; repeatable. [default: all]"),
+        typer.Option("--strategy", metavar="NAME", help="How documents are cut; repeatable."),
     ] = None,
     tokens: Annotated[
         list[int] | None,
-        typer.Option("--tokens", metavar="COUNT", help="Longest chunk; repeatable. [default: 64 to 254]"),
+        typer.Option(
+            "--tokens", metavar="COUNT", help="Longest chunk; repeatable. [default: 64 to 254]"
+        ),
     ] = None,
     overlap: Annotated[
         list[int] | None,
@@ -72,6 +74,7 @@ def eval_chunking(
 
     Precision Omega is the IoU that would be reached if exactly the chunks that touch a reference were found:
     small chunks raise it. The share of references that stand in one chunk as a whole falls with small chunks.
+    The strategy semantic cuts by vectors, so it is tried only when it is named.
     Documents are those of the data set, or those of the present workspace if it has none.
     """
     session = open_session(options)
@@ -151,7 +154,12 @@ def _cut(
 
     started = time.perf_counter()
     chunker = build_chunker(
-        workspace.profile, workspace.tokenizer, strategy=strategy, tokens=tokens, overlap=overlap
+        workspace.profile,
+        workspace.tokenizer,
+        encoder=workspace.encoder if strategy == "semantic" else None,
+        strategy=strategy,
+        tokens=tokens,
+        overlap=overlap,
     )
     chunks = [(document.source, chunk) for document in documents for chunk in chunker(document)]
     seconds = time.perf_counter() - started
