@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,10 +17,10 @@ def test_answer_is_quotes_and_then_their_sources(in_demo: Path, run: Run) -> Non
     result = run("ask", QUESTION)
     answer, _, sources = result.stdout.partition("\nSources\n")
     assert result.exit_code == 0
-    quotes = answer.strip().split("\n\n")
-    assert [quote.rpartition(" ")[2] for quote in quotes] == [f"[{n + 1}]" for n in range(len(quotes))]
+    markers = re.findall(r" (\[\d+\])$", answer, re.MULTILINE)
+    assert markers == [f"[{n + 1}]" for n in range(len(markers))]
     lines = sources.splitlines()
-    assert [line[:3] for line in lines[::2]] == [f"[{n + 1}]" for n in range(len(quotes))]
+    assert [line[:3] for line in lines[::2]] == markers
     assert all(line.startswith("    documents/") and line.endswith(", exact]") for line in lines[1::2])
 
 

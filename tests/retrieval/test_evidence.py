@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragwright.core.protocols import StoredChunk
 from ragwright.core.types import Chunk, Evidence, Span
-from ragwright.retrieval.evidence import QuerySigns, score_sentences, select_evidence
+from ragwright.retrieval.evidence import select_evidence
+from ragwright.retrieval.evidence_score import QuerySigns, score_sentences
 
 TEXT = "".join(f"S{number} {'word ' * (number % 4)}end. " for number in range(40))
 SENTENCES = [(TEXT.index(f"S{n} "), TEXT.index(f"S{n + 1} ") - 1) for n in range(39)]
@@ -39,7 +41,11 @@ CHUNKS = st.lists(
 )
 SIGNS = st.builds(
     lambda rarities: QuerySigns(
-        np.asarray([0.6, 0.8, 0.0, 0.0], np.float32), rarities, sum(rarities.values()), _words
+        np.asarray([0.6, 0.8, 0.0, 0.0], np.float32),
+        dict.fromkeys(rarities, 1.0),
+        frozenset(rarities),
+        rarities,
+        _words,
     ),
     st.dictionaries(st.integers(0, 38), st.floats(0.1, 5.0), max_size=4),
 )
@@ -48,9 +54,12 @@ SIGNS = st.builds(
 def _select(
     chunks: list[StoredChunk], signs: QuerySigns, *, share: float = 0.6, budget: int | None = None
 ) -> list[tuple[Evidence, ...]]:
-    relevance = [1.0 / (1 + rank) for rank in range(len(chunks))]
     return select_evidence(
-        chunks, relevance, signs, share=share, budget=budget, count_tokens=lambda text: len(text.split())
+        chunks,
+        score_sentences(chunks, signs),
+        share=share,
+        budget=budget,
+        count_tokens=lambda text: len(text.split()),
     )
 
 
@@ -111,38 +120,27 @@ def test_with_no_share_at_all_every_sentence_is_evidence(
     chunks: list[StoredChunk], signs: QuerySigns
 ) -> None:
     wanted = {(s.document_id, s.start) for chunk in chunks for s in chunk.chunk.sentences}
-    positive = any(
-        (score_sentences(chunk, 1.0 / (1 + rank), signs) > 0).any() for rank, chunk in enumerate(chunks)
-    )
+    positive = any((scores > 0).any() for scores in score_sentences(chunks, signs))
     assert not positive or wanted <= _characters(_select(chunks, signs, share=0.0))
 
 
-def test_the_sentence_with_the_rare_word_is_the_evidence() -> None:
-    chunk = _chunk(0, 6, "a", 1)
-    flat = StoredChunk(chunk.chunk, chunk.source, chunk.title, {}, np.zeros_like(chunk.sentence_vectors))
-    signs = QuerySigns(np.zeros(4, np.float32), {3: 2.0}, 2.0, _words)
-    ((evidence,),) = _select([flat], signs, share=0.9)
-    assert evidence.text.startswith("S3 ")
-
-
-def _by_words(rarities: dict[int, float], *, last: int) -> list[Evidence]:
-    """Evidence of one chunk whose sentences differ by their words alone."""
-    chunk = _chunk(0, last, "a", 1)
-    flat = StoredChunk(chunk.chunk, chunk.source, chunk.title, {}, np.zeros_like(chunk.sentence_vectors))
-    signs = QuerySigns(np.zeros(4, np.float32), rarities, sum(rarities.values()), _words)
-    return list(_select([flat], signs, share=0.8)[0])
+def _scored(*scores: float, share: float) -> list[Evidence]:
+    """Evidence of one chunk whose sentences S0, S1, ... have these scores."""
+    chunk = _chunk(0, len(scores) - 1, "a", 1)
+    each = [np.asarray(scores, np.float32)]
+    return list(select_evidence([chunk], each, share=share, budget=None, count_tokens=len)[0])
 
 
 def test_neighbours_become_one_span_with_the_better_score() -> None:
-    first, second = _by_words({1: 1.0, 2: 0.9, 6: 0.9}, last=8)
-    assert (first.text[:2], "S2 " in first.text, second.text[:2]) == ("S1", True, "S6")
-    assert first.score > second.score
+    first, second = _scored(0.1, 0.5, 0.4, 0.1, 0.1, 0.45, share=0.8)
+    assert (first.text[:2], "S2 " in first.text, second.text[:2]) == ("S1", True, "S5")
+    assert [first.score, second.score] == pytest.approx([0.5, 0.45])
 
 
 def test_one_sentence_between_two_kept_ones_is_kept_and_two_are_not() -> None:
-    (bridged,) = _by_words({1: 1.0, 3: 1.0}, last=6)
+    (bridged,) = _scored(0.1, 0.5, 0.1, 0.5, 0.1, share=0.8)
     assert (bridged.text[:2], "S2 " in bridged.text, "S3 " in bridged.text) == ("S1", True, True)
-    assert len(_by_words({1: 1.0, 4: 1.0}, last=6)) == 2
+    assert len(_scored(0.1, 0.5, 0.1, 0.1, 0.5, share=0.8)) == 2
 
 
 def test_chunks_without_sentences_or_nothing_at_all_have_no_evidence() -> None:
@@ -150,6 +148,6 @@ def test_chunks_without_sentences_or_nothing_at_all_have_no_evidence() -> None:
     empty = StoredChunk(
         Chunk("c", span, "...", "", (), None, (), 3), "a.md", "a", {}, np.zeros((0, 4), np.float32)
     )
-    signs = QuerySigns(np.zeros(4, np.float32), {}, 0.0, _words)
+    signs = QuerySigns(np.zeros(4, np.float32), {}, frozenset(), {}, _words)
     assert _select([empty], signs) == [()]
     assert _select([], signs) == []

@@ -128,6 +128,20 @@ def test_evidence_is_the_sentence_that_answers_and_lies_in_its_chunk(retriever: 
             assert hit.chunk.text[each.span.start - start : each.span.end - start] == each.text
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("budget", [None, 12])
+def test_a_finding_gives_at_every_position_of_the_dial_what_a_search_there_gives(
+    retriever: HybridRetriever, share: float, budget: int | None
+) -> None:
+    query = "torque of the bolts in Nm"
+    options = SearchOptions(limit=5, evidence=share, budget=budget)
+    finding = retriever.find(query, options=SearchOptions(limit=5))
+    assert finding.hits(share=share, budget=budget) == retriever.search(query, options=options)
+    assert finding.hits() == retriever.search(query), "choosing evidence leaves the finding as it was"
+    assert set(finding.seconds) == {"encode", "search", "score"}
+    assert all(seconds > 0 for seconds in finding.seconds.values())
+
+
 @pytest.mark.parametrize("budget", [0, 8, 20, 60])
 def test_evidence_keeps_to_the_token_budget(
     retriever: HybridRetriever, encoder: TransformerEncoder, budget: int

@@ -1,14 +1,12 @@
 """Evidence spans: the sentences inside the found chunks that carry the answer.
 
-Every sentence is scored from three signs: its late-pooled vector against the query's, the query's words in
-it weighed by their rarity, and how well its chunk was found. Sentences that reach a share of the best score
-are kept, a single sentence between two kept ones too, and neighbours become one span.
+Sentences that reach a share of the best score are kept, a single sentence between two kept ones too, and
+neighbours become one span.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,35 +14,10 @@ from numpy.typing import NDArray
 from ragwright.core.protocols import StoredChunk
 from ragwright.core.types import Evidence, Span
 
-# Weights of the three signs, each between 0 and 1; they add up to 1, and so do scores at most. Set by hand:
-# on the five public corpora the result is flat around these values (`bench/retrieval.py`).
-_MEANING, _WORDS, _CHUNK = 0.45, 0.35, 0.20
-# How far a sentence is drawn up to a better neighbour: what answers often leans on the sentence beside it.
-_LIFT = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class QuerySigns:
-    """What sentences are compared with.
-
-    Attributes:
-        vector: Query vector, shape (dim,).
-        rarities: Inverse document frequency times weight of each term of the query and of its synonyms, by
-            term id.
-        total: Sum over the query's own terms: what a sentence that covers the query reaches.
-        terms_of: Term frequencies of a text, by term id.
-    """
-
-    vector: NDArray[np.float32]
-    rarities: Mapping[int, float]
-    total: float
-    terms_of: Callable[[str], Mapping[int, float]]
-
 
 def select_evidence(
     chunks: Sequence[StoredChunk],
-    relevance: Sequence[float],
-    signs: QuerySigns,
+    scores: Sequence[NDArray[np.float32]],
     *,
     share: float,
     budget: int | None,
@@ -54,8 +27,7 @@ def select_evidence(
 
     Args:
         chunks: Best first.
-        relevance: How well each chunk was found, 0..1.
-        signs: Of the query.
+        scores: Of each chunk's sentences, 0..1; see `score_sentences`.
         share: A sentence is kept when it reaches this share of the best sentence's score, 0..1.
         budget: At most this many tokens in all, best sentences first; None sets no bound.
         count_tokens: Counts a text's tokens; called only with a budget.
@@ -63,7 +35,6 @@ def select_evidence(
     Returns:
         For each chunk its evidence in text order, without overlap within or between chunks.
     """
-    scores = [score_sentences(chunk, part, signs) for chunk, part in zip(chunks, relevance, strict=True)]
     best = max((float(score.max()) for score in scores if len(score)), default=0.0)
     kept = [score >= share * best if best > 0 else np.zeros(len(score), bool) for score in scores]
     for keep in kept:
@@ -74,31 +45,9 @@ def select_evidence(
     return [_merge(chunk, score, keep) for chunk, score, keep in zip(chunks, scores, kept, strict=True)]
 
 
-def score_sentences(chunk: StoredChunk, relevance: float, signs: QuerySigns) -> NDArray[np.float32]:
-    """Scores of a chunk's sentences, 0..1, shape (number of sentences,)."""
-    if not chunk.chunk.sentences:
-        return np.zeros(0, np.float32)
-    meaning = np.clip(chunk.sentence_vectors @ signs.vector, 0.0, 1.0)
-    start, text = chunk.chunk.span.start, chunk.chunk.text
-    words = [_word_share(text[s.start - start : s.end - start], signs) for s in chunk.chunk.sentences]
-    alone = _MEANING * meaning + _WORDS * np.asarray(words) + _CHUNK * relevance
-    padded = np.concatenate([[0.0], alone, [0.0]])
-    better = np.maximum(alone, np.maximum(padded[:-2], padded[2:]))
-    return np.asarray(alone + _LIFT * (better - alone), np.float32)
-
-
 def _bridge(keep: NDArray[np.bool_]) -> None:
     """Keep a sentence that stands alone between two kept ones: a quote with a hole in it misleads."""
     keep[1:-1] |= keep[:-2] & keep[2:]
-
-
-def _word_share(sentence: str, signs: QuerySigns) -> float:
-    """Share of the query's rarity that a sentence's words cover, 0..1; synonyms add to it."""
-    if signs.total <= 0.0:
-        return 0.0
-    present = signs.terms_of(sentence)
-    covered = sum(rarity for term, rarity in signs.rarities.items() if term in present)
-    return min(1.0, covered / signs.total)
 
 
 def _drop_repeats(chunks: Sequence[StoredChunk], kept: Sequence[NDArray[np.bool_]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from ragwright.core.errors import InputError
 from ragwright.core.protocols import ChunkIndex, Encoder, Scored, StoredChunk, Tokenizer
 from ragwright.core.types import Evidence, Hit, Place
-from ragwright.retrieval.evidence import QuerySigns, select_evidence
+from ragwright.retrieval.evidence import select_evidence
+from ragwright.retrieval.evidence_score import QuerySigns, score_sentences
 from ragwright.retrieval.fusion import FusionMethod, fuse
 from ragwright.retrieval.terms import Terms
 
@@ -51,7 +53,7 @@ class SearchOptions:
     rrf_k: int = 60
     dense_weight: float = 0.5
     expansion_weight: float = 0.5
-    evidence: float = 0.8
+    evidence: float = 0.77
     budget: int | None = None
 
 
@@ -60,6 +62,84 @@ class _Query:
     vector: NDArray[np.float32]  # (dim,)
     terms: Mapping[int, float]  # synonyms included
     own_terms: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A chunk that was found.
+
+    Attributes:
+        stored: The chunk as the index holds it.
+        places: Other places of its text.
+        score: What hits are sorted by.
+        parts: Every stage's part of the score.
+    """
+
+    stored: StoredChunk
+    places: tuple[Place, ...]
+    score: float
+    parts: Mapping[str, float]
+
+    def hit(self, evidence: tuple[Evidence, ...]) -> Hit:
+        """The hit with this evidence."""
+        return Hit(
+            chunk=self.stored.chunk,
+            source=self.stored.source,
+            title=self.stored.title,
+            score=self.score,
+            scores={**self.parts, "fused": self.score},
+            evidence=evidence,
+            duplicates=self.places,
+            metadata=self.stored.metadata,
+        )
+
+
+class Finding:
+    """What a query found, with every sentence scored; evidence is chosen of it as often as wanted.
+
+    Attributes:
+        ranked: Everything that both halves put forward, best first; equal texts stand apart in it.
+        chunks: The found chunks, best first.
+        query: What their sentences were compared with.
+        seconds: Wall time by step: `encode` (the query's vector and terms), `search` (engine, fusion and
+            fetching) and `score` (of the sentences).
+    """
+
+    def __init__(
+        self,
+        found: Sequence[Found],
+        query: QuerySigns,
+        *,
+        ranked: Sequence[Scored],
+        options: SearchOptions,
+        count_tokens: Callable[[str], int],
+        seconds: Mapping[str, float],
+    ) -> None:
+        started = time.perf_counter()
+        self.ranked = ranked
+        self.chunks = [each.stored for each in found]
+        self.query = query
+        self._scores = score_sentences(self.chunks, query)
+        self.seconds = {**seconds, "score": time.perf_counter() - started}
+        self._found = found
+        self._options = options
+        self._count_tokens = count_tokens
+
+    def hits(self, *, share: float | None = None, budget: int | None = None) -> list[Hit]:
+        """The hits, best first, with the evidence that one position of the dial chooses.
+
+        Args:
+            share: See `SearchOptions.evidence`; None takes that of the options that were searched with.
+            budget: See `SearchOptions.budget`; None takes that of the options.
+        """
+        chosen = select_evidence(
+            self.chunks,
+            self._scores,
+            share=self._options.evidence if share is None else share,
+            budget=self._options.budget if budget is None else budget,
+            count_tokens=self._count_tokens,
+        )
+        return [each.hit(evidence) for each, evidence in zip(self._found, chosen, strict=True)]
 
 
 class HybridRetriever:
@@ -100,7 +180,18 @@ class HybridRetriever:
         filters: Mapping[str, str] | None = None,
         options: SearchOptions | None = None,
     ) -> list[Hit]:
-        """Hits for a query, best first, with their evidence.
+        """Hits for a query, best first, with their evidence; see `find` for the arguments and errors."""
+        return self.find(query, limit=limit, filters=filters, options=options).hits()
+
+    def find(
+        self,
+        query: str,
+        *,
+        limit: int | None = None,
+        filters: Mapping[str, str] | None = None,
+        options: SearchOptions | None = None,
+    ) -> Finding:
+        """Everything that a query finds, before evidence is chosen of it.
 
         Args:
             query: A question or keywords.
@@ -113,30 +204,48 @@ class HybridRetriever:
         """
         chosen = options or self._options
         chosen = replace(chosen, limit=limit) if limit is not None else chosen
-        if not any(character.isalnum() for character in query):
-            raise InputError(f"the query {query!r} holds no letters or digits; ask in words")
-        if chosen.limit < 1:
-            raise InputError(f"the limit is {chosen.limit}; ask for at least one hit")
+        _check(query, chosen)
+        started = time.perf_counter()
         prepared = self._prepare(query, chosen)
+        encoded = time.perf_counter()
+        ranked, found = self._found(prepared, filters or {}, chosen)
+        signs = self._signs(prepared)
+        seconds = {"encode": encoded - started, "search": time.perf_counter() - encoded}
+        count = self._count_tokens
+        return Finding(found, signs, ranked=ranked, options=chosen, count_tokens=count, seconds=seconds)
+
+    def _count_tokens(self, text: str) -> int:
+        return len(self._encoder.tokenizer.starts(text))
+
+    def _found(
+        self, prepared: _Query, filters: Mapping[str, str], chosen: SearchOptions
+    ) -> tuple[list[Scored], list[Found]]:
+        """The whole ranking, and the best chunks with different texts, best first."""
+        dense, sparse = self._ask(prepared, filters, chosen)
+        ranked = _rank(dense, sparse, chosen)
+        parts = _parts(dense, sparse)
+        scores = {hit.id: hit.score for hit in ranked}
+        found = [
+            Found(stored, tuple(places), scores[stored.chunk.id], parts[stored.chunk.id])
+            for stored, places in self._distinct(ranked, chosen.limit)
+        ]
+        return ranked, found
+
+    def _ask(
+        self, prepared: _Query, filters: Mapping[str, str], chosen: SearchOptions
+    ) -> tuple[list[Scored], list[Scored]]:
+        """Both halves of the search, without hidden chunks."""
         hidden = self._hidden()
+        shown = max(chosen.candidates, chosen.limit)
         dense, sparse = self._index.search(
             prepared.vector if chosen.mode != "lexical" else None,
             prepared.terms if chosen.mode != "dense" else None,
-            limit=max(chosen.candidates, chosen.limit) + len(hidden),
-            filters=filters or {},
+            limit=shown + len(hidden),
+            filters=filters,
         )
         if hidden:
-            shown = max(chosen.candidates, chosen.limit)
             dense, sparse = ([h for h in part if h.id not in hidden][:shown] for part in (dense, sparse))
-        ranked = _rank(dense, sparse, chosen)
-        found = self._distinct(ranked, chosen.limit)
-        evidence = self._evidence([stored for stored, _ in found], ranked, prepared, chosen)
-        parts = _parts(dense, sparse)
-        scores = {hit.id: hit.score for hit in ranked}
-        return [
-            _hit(stored, places, spans, scores[stored.chunk.id], parts[stored.chunk.id])
-            for (stored, places), spans in zip(found, evidence, strict=True)
-        ]
+        return dense, sparse
 
     def _prepare(self, query: str, options: SearchOptions) -> _Query:
         vector = self._encoder.encode_queries([query])[0]
@@ -159,22 +268,16 @@ class HybridRetriever:
                 break
         return list(found.values())
 
-    def _evidence(
-        self, chunks: Sequence[StoredChunk], ranked: Sequence[Scored], query: _Query, options: SearchOptions
-    ) -> list[tuple[Evidence, ...]]:
+    def _signs(self, query: _Query) -> QuerySigns:
         rarities = self._index.rarities(query.terms)
-        weighed = {term: rarities[term] * weight for term, weight in query.terms.items()}
-        total = sum(rarities[term] for term in query.own_terms)
-        best = max((hit.score for hit in ranked), default=0.0)
-        scores = {hit.id: max(hit.score, 0.0) / best if best > 0 else 0.0 for hit in ranked}
-        return select_evidence(
-            chunks,
-            [scores[chunk.chunk.id] for chunk in chunks],
-            QuerySigns(query.vector, weighed, total, self._terms.of_text),
-            share=options.evidence,
-            budget=options.budget,
-            count_tokens=lambda text: len(self._encoder.tokenizer.starts(text)),
-        )
+        return QuerySigns(query.vector, query.terms, query.own_terms, rarities, self._terms.of_text)
+
+
+def _check(query: str, options: SearchOptions) -> None:
+    if not any(character.isalnum() for character in query):
+        raise InputError(f"the query {query!r} holds no letters or digits; ask in words")
+    if options.limit < 1:
+        raise InputError(f"the limit is {options.limit}; ask for at least one hit")
 
 
 def _rank(dense: Sequence[Scored], sparse: Sequence[Scored], options: SearchOptions) -> list[Scored]:
@@ -192,22 +295,3 @@ def _parts(dense: Sequence[Scored], sparse: Sequence[Scored]) -> dict[str, dict[
         for rank, hit in enumerate(ranked, 1):
             parts.setdefault(hit.id, {}).update({name: hit.score, f"{name}_rank": float(rank)})
     return parts
-
-
-def _hit(
-    stored: StoredChunk,
-    places: Sequence[Place],
-    evidence: tuple[Evidence, ...],
-    score: float,
-    parts: dict[str, float],
-) -> Hit:
-    return Hit(
-        chunk=stored.chunk,
-        source=stored.source,
-        title=stored.title,
-        score=score,
-        scores={**parts, "fused": score},
-        evidence=evidence,
-        duplicates=tuple(places),
-        metadata=stored.metadata,
-    )

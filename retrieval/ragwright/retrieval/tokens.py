@@ -78,6 +78,16 @@ class ModelTokenizer:
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
+    def spans(self, text: str) -> NDArray[np.int64]:
+        """Half-open character ranges of a text's tokens, shape (n, 2), ascending, special tokens left out."""
+        pieces = list(_pieces(text, 0, len(text), pattern=_BERT_BREAK if self._parts_at_signs else _SPACE))
+        batch = self._tokenizer.encode_batch([text[a:b] for a, b in pieces], add_special_tokens=False)
+        parts = [
+            np.asarray(encoding.offsets, np.int64).reshape(-1, 2) + start
+            for encoding, (start, _) in zip(batch, pieces, strict=True)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
+
     def _prompt_tokens(self, prompt: str) -> int:
         return max(self._count(prompt + text) - self._count(text) for text in _BEGINNINGS) if prompt else 0
 
