@@ -56,6 +56,9 @@ $(VENV)/.bench: $(READY)
 bench: $(VENV)/.bench
 	$(BIN)/python bench/sentences.py
 	$(BIN)/python bench/encode.py
+	$(BIN)/python bench/scoring.py
+	$(BIN)/python bench/published.py
+	$(BIN)/python bench/evidence.py
 	$(BIN)/python bench/retrieval.py
 	$(BIN)/python bench/ingest.py
 	$(BIN)/python bench/query.py

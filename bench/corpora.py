@@ -1,107 +1,50 @@
-"""The public test collections, read from the shared data and put into an index of their own."""
+"""The public test collections, as data sets and as an index that is searched without a workspace."""
 
 from __future__ import annotations
 
-import csv
-import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from rows import DATA, ROOT
 
 from ragwright.core.profile import load_profile
-from ragwright.core.types import Document, IndexEntry, Passage, Question, Span
+from ragwright.core.types import Document, IndexEntry, Passage, Question
+from ragwright.eval.binding import bind
+from ragwright.eval.datasets import load_dataset
+from ragwright.eval.values import Dataset
 from ragwright.ingest.chunk import build_chunker
 from ragwright.ingest.parse import parse
+from ragwright.ingest.texts import as_document
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
 from ragwright.retrieval.model import DEFAULT_MODEL
 from ragwright.retrieval.search import HybridRetriever, SearchOptions
 from ragwright.retrieval.terms import Terms
 
-
-@dataclass(frozen=True)
-class Judged:
-    """A relevance judgement: query, document, grade."""
-
-    query: str
-    document: str
-    grade: int
+Collection = tuple[list[Document], list[Question]]
+"""Documents whose id is their source, and questions about them."""
 
 
-def chroma() -> tuple[list[Document], list[Question]]:
+def chroma() -> Collection:
     """The five corpora and 472 questions with exact reference spans."""
-    folder = DATA / "chroma"
-    documents = [
-        _document(path.stem, path.read_bytes(), path.name)
-        for path in sorted((folder / "corpora").glob("*.md"))
-    ]
-    questions = []
-    with (folder / "questions_df.csv").open(encoding="utf-8") as file:
-        for number, row in enumerate(csv.DictReader(file)):
-            references = json.loads(row["references"])
-            spans = tuple(
-                Span(row["corpus_id"], each["start_index"], each["end_index"]) for each in references
-            )
-            questions.append(Question(str(number), row["question"], spans))
-    return documents, questions
+    return _collection(load_dataset(DATA / "chroma"))
 
 
-def cranfield() -> tuple[list[Document], list[Question], list[Judged]]:
-    """1,400 abstracts, 225 queries in the order of their judgements' numbers, and the judgements."""
-    folder = DATA / "cranfield"
-    documents = []
-    for record in re.findall(
-        r"<doc>(.*?)</doc>", (folder / "cran.all.1400.xml").read_text(encoding="utf-8"), re.S
-    ):
-        number, title, text = (_field(record, name) for name in ("docno", "title", "text"))
-        if text or title:
-            documents.append(
-                _document(number, (text or title).encode(), f"{number}.txt", " ".join(title.split()))
-            )
-    titles = re.findall(r"<title>(.*?)</title>", (folder / "cran.qry.xml").read_text(encoding="utf-8"), re.S)
-    # The judgements count queries from 1 in file order and do not use the numbers in the query file.
-    questions = [Question(str(number), " ".join(title.split())) for number, title in enumerate(titles, 1)]
-    lines = (folder / "cranqrel.trec.txt").read_text(encoding="utf-8").split("\n")
-    judged = [Judged(q, d, int(grade)) for q, _, d, grade in (line.split() for line in lines if line.strip())]
-    return documents, questions, judged
-
-
-def policyqa(every: int = 6) -> tuple[list[Document], list[Question]]:
+def policyqa(every: int = 6) -> Collection:
     """20 privacy policies and every sixth of 3,809 questions, each to be asked within its policy."""
-    data = json.loads((DATA / "policyqa" / "dev.json").read_text(encoding="utf-8"))["data"]
-    documents, questions = [], []
-    for policy in data:
-        name, text = policy["title"], ""
-        for paragraph in policy["paragraphs"]:
-            shift = len(text)
-            text += paragraph["context"] + "\n\n"
-            for entry in paragraph["qas"]:
-                spans = {(shift + a["answer_start"], len(a["text"])) for a in entry["answers"]}
-                references = tuple(Span(name, start, start + length) for start, length in sorted(spans))
-                questions.append(
-                    Question(str(entry["id"]), entry["question"], references[:1], metadata={"source": name})
-                )
-        documents.append(_document(name, text.encode(), f"{name}.txt", name))
+    documents, questions = _collection(load_dataset(DATA / "policyqa" / "dev.json"))
     return documents, questions[::every]
 
 
-def demo() -> tuple[list[Document], list[Question]]:
+def demo() -> Collection:
     """The demo's documents and its 60 questions."""
     folder = ROOT / "demo"
     paths = sorted(path for path in (folder / "documents").rglob("*") if path.is_file())
-    keys = {path: path.relative_to(folder).as_posix() for path in paths}
-    documents = [_document(keys[path], path.read_bytes(), path.name) for path in paths]
-    questions = []
-    for line in (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        spans = tuple(Span(each["source"], each["start"], each["end"]) for each in row["references"])
-        questions.append(Question(row["id"], row["question"], spans, row["answer"]))
-    return documents, questions
+    documents = [_parsed(path, path.relative_to(folder).as_posix()) for path in paths]
+    texts = {document.source: document.text for document in documents}
+    return documents, bind(load_dataset(folder / "questions.jsonl"), texts, texts.get)
 
 
 @contextmanager
@@ -145,11 +88,17 @@ def retriever(
     return HybridRetriever(encoder, index, terms, options=options, expand=profile.expansions)
 
 
-def _document(key: str, data: bytes, name: str, title: str = "") -> Document:
-    parsed = parse(data, name)
-    return Document(key, key, title or parsed.title or Path(name).stem, parsed.text, parsed.blocks)
+def _collection(dataset: Dataset) -> Collection:
+    made = (as_document(each.source, each.text, title=each.title) for each in dataset.texts)
+    documents = [_named_by_source(document) for document in made]
+    texts = {document.source: document.text for document in documents}
+    return documents, bind(dataset, texts, texts.get)
 
 
-def _field(record: str, name: str) -> str:
-    found = re.search(f"<{name}>(.*?)</{name}>", record, re.S)
-    return found.group(1).strip() if found else ""
+def _parsed(path: Path, source: str) -> Document:
+    parsed = parse(path.read_bytes(), path.name)
+    return Document(source, source, parsed.title or path.stem, parsed.text, parsed.blocks)
+
+
+def _named_by_source(document: Document) -> Document:
+    return Document(document.source, document.source, document.title, document.text, document.blocks)

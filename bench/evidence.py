@@ -20,11 +20,11 @@ import numpy as np
 from corpora import chroma, demo, indexed, policyqa, retriever
 from evidence_fit import DIAL, Case, Dial, Fitting, Model, Table, resamples, signs_of
 from numpy.typing import NDArray
-from retrieval import iou, recall
 from rows import DATA, ROOT, Bench, Row
 
 from ragwright.core.config import AnswerConfig
 from ragwright.core.types import Document, Question
+from ragwright.eval.overlap import Characters, overlap
 from ragwright.retrieval.evidence import select_evidence
 from ragwright.retrieval.evidence_score import Floats, read_signs
 from ragwright.retrieval.search import HybridRetriever, SearchOptions
@@ -46,7 +46,7 @@ def find(documents: Sequence[Document], questions: Sequence[Question], limit: in
 
 def ask(search: HybridRetriever, question: Question, *, source: str | None = None) -> Case:
     """One question, in one document where it or the caller names it."""
-    source = source or question.metadata.get("source")
+    source = source or question.metadata.get("filters", {}).get("source")
     found = search.find(question.text, filters={"source": source} if source else {})
     group = question.references[0].document_id if question.references else ""
     return Case(question, group, found.chunks, found.query, {hit.id: hit.score for hit in found.ranked})
@@ -197,7 +197,8 @@ def check(cases: Sequence[Case], fitting: Fitting, model: Model) -> None:
             parts = np.split(own.astype(np.float64), ends[:-1])
             chosen = select_evidence(case.chunks, parts, share=share - 1e-9, budget=None, count_tokens=len)
             spans = [each.span for evidence in chosen for each in evidence]
-            seen = (recall(spans, case.question), iou(spans, case.question))
+            found = overlap(case.question.references, spans, Characters())
+            seen = (found.recall, found.iou)
             if not np.allclose(seen, (recalls[number], ious[number])):
                 raise SystemExit(f"question {case.question.id} at share {share}: {seen} is not the table's")
 

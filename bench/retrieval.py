@@ -1,179 +1,125 @@
-"""Retrieval quality on public collections: fusion, evidence spans, refusal.
+"""Retrieval, evidence and answers on public collections, measured as `ragwright eval run` does.
 
     python bench/retrieval.py
 
-Needs the shared data. Cranfield (225 queries, nDCG@10 through ir-measures) and the five corpora of the
-token-IoU report (472 questions with exact spans) choose between the fusion methods; evidence is scored in
-exact characters. The evidence weights and the refusal threshold were set by hand on the five corpora, so
-those rows describe the fit. The demo was seen once while the threshold was set; PolicyQA was not.
+Needs the shared data. Each collection is put into a temporary workspace once and asked in every mode: BM25
+alone, dense alone, both joined by rank and by score. Cranfield judges documents; the five corpora of the
+token-IoU report, PolicyQA and the demo label spans. On the five corpora the evidence score was fitted and the
+refusal threshold was set: `bench/evidence.py` measures each of them with what was fitted on the others. No
+parameter was fitted on Cranfield, PolicyQA or the demo; all three were looked at while choosing what to fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import ir_measures
-import numpy as np
-from corpora import Judged, chroma, cranfield, demo, indexed, policyqa, retriever
-from ir_measures import R, nDCG
-from rows import DATA, Bench
+from rows import DATA, ROOT, Bench
 
-from ragwright.core.config import AnswerConfig
-from ragwright.core.types import Hit, Question, Span
-from ragwright.retrieval.search import HybridRetriever, SearchOptions
+from ragwright.app.asking import ask
+from ragwright.app.console import Console
+from ragwright.app.evaluation import Place, Request, Texts, bound, evaluated_workspace, system_of
+from ragwright.core.config import load_config
+from ragwright.core.types import Question
+from ragwright.eval.datasets import load_dataset
+from ragwright.eval.score import Scoring, dial_rows, score
+from ragwright.eval.statistics import by_measure, holm, randomisation_test
+from ragwright.eval.values import Dataset, Outcome, Row
+from ragwright.retrieval.search import SearchOptions
 
 DEFAULT = SearchOptions()
 MODES: Mapping[str, SearchOptions] = {
-    "BM25 alone": replace(DEFAULT, mode="lexical"),
-    "dense alone": replace(DEFAULT, mode="dense"),
-    "hybrid, RRF": replace(DEFAULT, fusion="rrf"),
     "hybrid, weighted": replace(DEFAULT, fusion="weighted"),
+    "hybrid, RRF": replace(DEFAULT, fusion="rrf"),
+    "dense alone": replace(DEFAULT, mode="dense"),
+    "BM25 alone": replace(DEFAULT, mode="lexical"),
 }
-REFUSED_BELOW = AnswerConfig().support
-SHARES = (0.6, 0.7, 0.76, 0.8, 0.84, 0.9, 1.0)
+BASE = "hybrid, weighted"
+RANKED = ("nDCG@10", "RR@10", "R@10")
+SPANS = ("recall", "iou", "chunk_recall", *RANKED)
+ANSWERS = ("citation_precision", "citation_recall", "refused_answerable", "answered_unanswerable")
+SHARES = (0.55, 0.65, 0.7, DEFAULT.evidence, 0.83, 0.9, 1.0)
+BARS = {("Cranfield", "nDCG@10", BASE): ">= 0.43"}
 
 
-def rank_documents(hits: Sequence[Hit]) -> dict[str, float]:
-    """The best score of each document's chunks."""
-    scores: dict[str, float] = {}
-    for hit in hits:
-        scores[hit.source] = max(scores.get(hit.source, float("-inf")), hit.score)
-    return scores
-
-
-def bench_cranfield(bench: Bench) -> None:
-    """nDCG@10 per mode; a query without hits scores zero."""
-    documents, questions, judgements = cranfield()
-    with indexed(documents) as (encoder, index, terms):
-        for name, options in MODES.items():
-            search = retriever(encoder, index, terms, replace(options, limit=50))
-            run = {question.id: rank_documents(search.search(question.text)) for question in questions}
-            scores = per_query(run, judgements)
-            bar = ">= 0.43" if name == f"hybrid, {DEFAULT.fusion}" else ""
-            bench.add_mean(f"Cranfield nDCG@10, {name}", scores["nDCG@10"], bar=bar)
-            bench.add_mean(f"Cranfield R@10, {name}", scores["R@10"])
-
-
-def per_query(run: Mapping[str, Mapping[str, float]], judgements: Sequence[Judged]) -> dict[str, list[float]]:
-    """Scores by measure, one for every judged query."""
-    qrels = [ir_measures.Qrel(each.query, each.document, each.grade) for each in judgements]
-    scored = [ir_measures.ScoredDoc(q, d, score) for q, found in run.items() for d, score in found.items()]
-    scores: dict[str, list[float]] = {}
-    for metric in ir_measures.iter_calc([nDCG @ 10, R @ 10], qrels, scored):
-        scores.setdefault(str(metric.measure), []).append(metric.value)
-    return scores
-
-
-def bench_chroma(bench: Bench) -> None:
-    """Recall of ten chunks per mode, the evidence dial, and refusal."""
-    documents, questions = chroma()
-    with indexed(documents) as (encoder, index, terms):
-        search = retriever(encoder, index, terms, DEFAULT)
-        for name, options in MODES.items():
-            found = [places(search.search(question.text, options=options)) for question in questions]
-            values = [recall(spans, question) for spans, question in zip(found, questions, strict=True)]
-            bench.add_mean(f"five corpora, recall of ten chunks, {name}", values)
-        for share in SHARES:
-            bench_share(bench, search, questions, share)
-        bench_refusal(bench, search, questions)
-
-
-def bench_share(
-    bench: Bench,
-    search: HybridRetriever,
-    questions: Sequence[Question],
-    share: float,
-    *,
-    name: str = "five corpora",
+def bench_collection(
+    bench: Bench, name: str, dataset: Dataset, measures: Sequence[str], *, documents: Path | None = None
 ) -> None:
-    """Recall and IoU of the evidence at one position of the dial."""
-    options = replace(DEFAULT, evidence=share)
-    pairs = []
-    for question in questions:
-        filters = {"source": question.metadata["source"]} if "source" in question.metadata else {}
-        hits = search.search(question.text, options=options, filters=filters)
-        pairs.append(([evidence.span for hit in hits for evidence in hit.evidence], question))
-    default = " (default)" if share == DEFAULT.evidence else ""
-    bench.add_mean(f"{name}, evidence recall at share {share}{default}", [recall(s, q) for s, q in pairs])
-    bench.add_mean(f"{name}, evidence IoU at share {share}{default}", [iou(s, q) for s, q in pairs])
+    """Every mode, then the dial and the answers of the default one."""
+    with TemporaryDirectory() as folder:
+        config = load_config(flags={"workspace": Path(folder) / ".ragwright"}, file=None, environ={}).config
+        console = Console(quiet=True)
+        with evaluated_workspace(
+            config, dataset, documents=documents, present=False, console=console
+        ) as place:
+            bench_modes(bench, name, place, dataset, measures)
 
 
-def bench_policyqa(bench: Bench) -> None:
-    """Evidence in the policy that a question is about: short answers in legal prose, never looked at."""
-    documents, questions = policyqa()
-    with indexed(documents) as (encoder, index, terms):
-        search = retriever(encoder, index, terms, DEFAULT)
-        for share in (0.6, DEFAULT.evidence):
-            bench_share(bench, search, questions, share, name="PolicyQA")
+def bench_modes(bench: Bench, name: str, place: Place, dataset: Dataset, measures: Sequence[str]) -> None:
+    """Rows of every mode; each but the first says whether it differs from the first."""
+    questions, scoring = bound(place.workspace, dataset, Texts(place.workspace), Request())
+    base: dict[str, dict[str, float]] = {}
+    for mode, options in MODES.items():
+        dial = SHARES if mode == BASE and "iou" in measures else ()
+        outcomes = asked(place, questions, options, dial=dial)
+        rows = score(outcomes, scoring)
+        values = by_measure(rows)
+        notes = differences(values, base, measures) if base else {}
+        for measure in measures:
+            bar = BARS.get((name, measure, mode), "")
+            note = notes.get(measure, "")
+            bench.add_mean(f"{name}, {mode}: {measure}", listed(values, measure), bar=bar, note=note)
+        if mode == BASE:
+            base = values
+            bench_answers(bench, name, values)
+            bench_dial(bench, name, outcomes, scoring)
 
 
-def bench_demo(bench: Bench) -> None:
-    """Evidence and refusal on the demo's own questions."""
-    documents, questions = demo()
-    answerable = [question for question in questions if question.references]
-    with indexed(documents) as (encoder, index, terms):
-        search = retriever(encoder, index, terms, DEFAULT)
-        bench_share(bench, search, answerable, DEFAULT.evidence, name="demo")
-        refused = {q.id: float(support(search.search(q.text)) < REFUSED_BELOW) for q in questions}
-    values = [refused[question.id] for question in answerable]
-    bench.add_mean(f"demo, answerable questions refused at support {REFUSED_BELOW}", values)
-    values = [refused[question.id] for question in questions if not question.references]
-    bench.add_mean(f"demo, unanswerable questions refused at support {REFUSED_BELOW}", values)
+def asked(
+    place: Place, questions: Sequence[Question], options: SearchOptions, *, dial: Sequence[float]
+) -> list[Outcome]:
+    """Outcomes of one mode."""
+    system = replace(system_of(place.workspace, answers=True), options=options)
+    return ask(system, questions, dial=dial)
 
 
-def bench_refusal(bench: Bench, search: HybridRetriever, questions: Sequence[Question]) -> None:
-    """Support of questions asked to all corpora, and to the four corpora that do not hold their answer."""
-    corpora = sorted({question.references[0].document_id for question in questions})
-    answerable, unanswerable = [], []
-    for question in questions:
-        own = question.references[0].document_id
-        answerable.append(support(search.search(question.text)))
-        others = (search.search(question.text, filters={"source": name}) for name in corpora if name != own)
-        unanswerable.append(max(support(hits) for hits in others))
-    for threshold in (REFUSED_BELOW - 0.04, REFUSED_BELOW, REFUSED_BELOW + 0.04):
-        refused = [float(value < threshold) for value in answerable]
-        bench.add_mean(f"answerable questions refused at support {threshold:.2f}", refused)
-        refused = [float(value < threshold) for value in unanswerable]
-        bench.add_mean(
-            f"questions asked to the other four corpora refused at support {threshold:.2f}", refused
-        )
+def bench_answers(bench: Bench, name: str, values: Mapping[str, Mapping[str, float]]) -> None:
+    """What the extractive answers cite, and both sides of refusal."""
+    for measure in ANSWERS:
+        if measure in values and "Cranfield" not in name:
+            bench.add_mean(f"{name}, answers: {measure}", listed(values, measure))
 
 
-def support(hits: Sequence[Hit]) -> float:
-    """Score of the best evidence."""
-    return max((evidence.score for hit in hits for evidence in hit.evidence), default=0.0)
+def bench_dial(bench: Bench, name: str, outcomes: Sequence[Outcome], scoring: Scoring) -> None:
+    """Recall and IoU of the evidence along the dial."""
+    for share in sorted({share for outcome in outcomes for share in outcome.dial}):
+        rows: list[Row] = dial_rows(outcomes, share, scoring.units)
+        default = " (default)" if share == DEFAULT.evidence else ""
+        for measure in ("recall", "iou"):
+            what = f"{name}, evidence at share {share}{default}: {measure}"
+            bench.add_mean(what, listed(by_measure(rows), measure))
 
 
-def places(hits: Sequence[Hit]) -> list[Span]:
-    """Where the texts of the hits stand: in the chunk that is shown, and in the places listed with it."""
-    return [span for hit in hits for span in (hit.chunk.span, *(place.span for place in hit.duplicates))]
+def differences(
+    values: Mapping[str, Mapping[str, float]],
+    base: Mapping[str, Mapping[str, float]],
+    measures: Sequence[str],
+) -> dict[str, str]:
+    """For each measure its difference to the first mode, with the p value corrected over the measures."""
+    pairs = {name: (listed(values, name), listed(base, name)) for name in measures}
+    corrected = holm([randomisation_test(mine, theirs) for mine, theirs in pairs.values()])
+    told = {}
+    for (name, (mine, theirs)), p in zip(pairs.items(), corrected, strict=True):
+        difference = sum(mine) / len(mine) - sum(theirs) / len(theirs)
+        told[name] = f"{difference:+.3f} to {BASE}, p {p:.4f}"
+    return told
 
 
-def recall(spans: Sequence[Span], question: Question) -> float:
-    """Share of the reference characters that are covered."""
-    return _covered(spans, question) / sum(len(reference) for reference in question.references)
-
-
-def iou(spans: Sequence[Span], question: Question) -> float:
-    """Covered reference characters over all characters of either; evidence spans do not overlap."""
-    covered = _covered(spans, question)
-    either = sum(len(span) for span in spans) + sum(len(reference) for reference in question.references)
-    return covered / (either - covered)
-
-
-def _covered(spans: Sequence[Span], question: Question) -> int:
-    covered = 0
-    for reference in question.references:
-        mask = np.zeros(len(reference), bool)
-        for span in spans:
-            if span.overlaps(reference):
-                mask[
-                    max(span.start, reference.start) - reference.start : min(span.end, reference.end)
-                    - reference.start
-                ] = True
-        covered += int(mask.sum())
-    return covered
+def listed(values: Mapping[str, Mapping[str, float]], measure: str) -> list[float]:
+    """One measure's values, ordered by question."""
+    return [value for _, value in sorted(values[measure].items())]
 
 
 def main() -> None:
@@ -181,10 +127,13 @@ def main() -> None:
     if not DATA.is_dir():
         raise SystemExit(f"{DATA} is absent; this benchmark needs the shared data")
     bench = Bench("retrieval", "python bench/retrieval.py")
-    bench_cranfield(bench)
-    bench_chroma(bench)
-    bench_policyqa(bench)
-    bench_demo(bench)
+    bench_collection(bench, "Cranfield", load_dataset(DATA / "cranfield"), RANKED)
+    bench_collection(bench, "five corpora", load_dataset(DATA / "chroma"), SPANS)
+    bench_collection(bench, "PolicyQA", load_dataset(DATA / "policyqa" / "dev.json"), SPANS)
+    demo = ROOT / "demo"
+    bench_collection(
+        bench, "demo", load_dataset(demo / "questions.jsonl"), SPANS, documents=demo / "documents"
+    )
     bench.write()
 
 

@@ -19,6 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from ragwright.eval.machine import processor
+from ragwright.eval.statistics import estimate
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 DATA = ROOT.parent / "shared" / "data"
@@ -80,13 +83,9 @@ class Bench:
 
     def add_mean(self, what: str, values: Sequence[float], *, bar: str = "", note: str = "") -> None:
         """Add a mean over questions with its 95 % bootstrap interval (2,000 resamples, seeded)."""
-        series = np.asarray(values, float)
-        rng = np.random.default_rng(0)
-        means = series[rng.integers(0, len(series), (2000, len(series)))].mean(axis=1)
-        value, (low, high) = float(series.mean()), np.quantile(means, [0.025, 0.975])
-        self.rows.append(
-            Row(what, value, "", float(low), float(high), len(series), bar, _met(value, bar), note)
-        )
+        found = estimate(values)
+        met = _met(found.mean, bar)
+        self.rows.append(Row(what, found.mean, "", found.low, found.high, found.n, bar, met, note))
         print(_line(self.rows[-1]), flush=True)
 
     def write(self) -> None:
@@ -116,7 +115,7 @@ def _facts() -> Mapping[str, Any]:
         "date": time.strftime("%Y-%m-%d"),
         "commit": commit.stdout.strip(),
         "python": platform.python_version(),
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "versions": {name: _version(name) for name in PACKAGES},
     }
@@ -127,15 +126,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "absent"
-
-
-def _cpu() -> str:
-    """The processor's name, and whether it computes bf16 natively."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor()
-    name = next(
-        (line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name")), ""
-    )
-    return name + (" (native bf16)" if "avx512_bf16" in text or "amx_bf16" in text else "")

@@ -27,6 +27,14 @@ def model_cache(request: pytest.FixtureRequest) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _heavy_parsers_are_loaded_once() -> None:
+    """Whichever test parses first, the process that forks parsers has loaded the heavy ones."""
+    from ragwright.ingest.sandbox import ParseLimits, parse_files
+
+    assert not list(parse_files([], jobs=1, limits=ParseLimits(), heavy=True))
+
+
 @pytest.fixture(scope="session")
 def encoder(model_cache: Path) -> TransformerEncoder:
     """The real default model as it is configured by default."""
@@ -39,11 +47,18 @@ def encoder(model_cache: Path) -> TransformerEncoder:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder, in memory where the system offers it: there, making writes durable costs nothing."""
+def project(quick_folder: Path) -> Iterator[Path]:
+    """An empty folder, in memory where the system offers it."""
+    with tempfile.TemporaryDirectory(dir=quick_folder) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the whole session, in memory where the system offers it: there, durability is free."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
-        yield tmp_path
+        yield tmp_path_factory.mktemp("quick")
         return
     with tempfile.TemporaryDirectory(dir=memory, prefix="ragwright-test-") as folder:
         yield Path(folder)

@@ -58,6 +58,11 @@ def run_process() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run_apart
 
 
+def encoder_settings(model_cache: Path) -> dict[str, str]:
+    """Variables of the encoder: one thread, since the tests themselves run side by side."""
+    return {"RAGWRIGHT_ENCODER__CACHE": str(model_cache), "RAGWRIGHT_ENCODER__THREADS": "1"}
+
+
 @cache
 def loaded_once(model: str, **settings: Any) -> TransformerEncoder:
     """The real encoder, which commands in this process would otherwise load again and again."""
@@ -67,18 +72,19 @@ def loaded_once(model: str, **settings: Any) -> TransformerEncoder:
 @pytest.fixture
 def encoder(folder: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The converted model is taken from the cache of this test run."""
-    monkeypatch.setenv("RAGWRIGHT_ENCODER__CACHE", str(model_cache))
+    for name, value in encoder_settings(model_cache).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr("ragwright.retrieval.encoder.load_encoder", loaded_once)
     return model_cache
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Path:
+def demo(quick_folder: Path, model_cache: Path) -> Path:
     """A project folder whose `documents` are those of the demo, ingested; for reading only."""
-    project = tmp_path_factory.mktemp("demo")
+    project = quick_folder / "demo"
     shutil.copytree(DEMO, project / "documents")
     arguments = ["ingest", str(project / "documents"), "--workspace", str(project / ".ragwright")]
-    done = CliRunner(env={"RAGWRIGHT_ENCODER__CACHE": str(model_cache)}).invoke(app, arguments)
+    done = CliRunner(env=encoder_settings(model_cache)).invoke(app, arguments)
     assert done.exit_code == 0, done.output
     return project
 
@@ -91,15 +97,15 @@ def in_demo(demo: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ingested(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Path:
+def ingested(quick_folder: Path, model_cache: Path) -> Path:
     """A project folder with three documents that are ingested, to be copied."""
-    project = tmp_path_factory.mktemp("ingested")
+    project = quick_folder / "ingested"
     for name, text in DOCUMENTS.items():
         path = project / "docs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     arguments = ["ingest", str(project / "docs"), "--workspace", str(project / ".ragwright")]
-    done = CliRunner(env={"RAGWRIGHT_ENCODER__CACHE": str(model_cache)}).invoke(app, arguments)
+    done = CliRunner(env=encoder_settings(model_cache)).invoke(app, arguments)
     assert done.exit_code == 0, done.output
     return project
 

@@ -9,12 +9,12 @@ import typer
 
 from ragwright.app.console import escape_control
 from ragwright.app.eval_output import tell_errors, tell_estimates, tell_frontier
-from ragwright.app.evaluation import Evaluation, Request, evaluate, evaluated_workspace
 from ragwright.app.progress import Counter
 from ragwright.app.run_folders import find_run, new_run
 from ragwright.app.session import Options, Session, open_session
 
 if TYPE_CHECKING:
+    from ragwright.app.evaluation import Evaluation, Request
     from ragwright.eval.values import Dataset, Run
 
 DatasetPath = Annotated[
@@ -88,6 +88,7 @@ def eval_run(
     A data set that brings documents is asked in a temporary workspace built from them, any other in the
     present workspace. The run keeps its report, its values by question, and what is needed to repeat it.
     """
+    from ragwright.app.evaluation import Request
     from ragwright.app.perturbed import chosen
 
     session = open_session(options)
@@ -126,6 +127,8 @@ def _run(
     documents: Path | None,
     present: bool,
 ) -> Evaluation:
+    from ragwright.app.evaluation import evaluate, evaluated_workspace
+
     console = session.console
     with (
         evaluated_workspace(
