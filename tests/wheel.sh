@@ -15,7 +15,10 @@ cd "$outside"
 import importlib.metadata
 import pathlib
 
+from importlib.resources import files
+
 import ragwright.app.cli
+import ragwright.eval.report
 import ragwright.generation.extractive
 import ragwright.ingest.pipeline
 import ragwright.retrieval.search
@@ -24,7 +27,11 @@ from ragwright.core.profile import builtin_profiles
 origin = pathlib.Path(ragwright.app.cli.__file__)
 assert "build/wheel" in origin.as_posix(), f"imported from the checkout: {origin}"
 assert {"general", "legal"} <= set(builtin_profiles()), "the domain profiles are not in the wheel"
+assert (files("ragwright.eval") / "report_assets" / "report.css").is_file(), "the report's style is missing"
 print("the wheel works:", importlib.metadata.version("ragwright"))
 PY
 printf 'The brake disc is replaced at 112 mm.\n' > note.txt
-RAGWRIGHT_ENCODER__CACHE="$root/build/demo/.ragwright/models" "$root/build/wheel/bin/ragwright" ingest note.txt
+printf '{"question": "When is the brake disc replaced?", "references": [{"source": "note.txt"}]}\n' > questions.jsonl
+export RAGWRIGHT_ENCODER__CACHE="$root/build/demo/.ragwright/models"
+"$root/build/wheel/bin/ragwright" ingest note.txt
+"$root/build/wheel/bin/ragwright" eval run questions.jsonl --quiet

@@ -132,6 +132,14 @@ def test_judgements_are_resolved_but_those_of_empty_documents_stay() -> None:
         bind_judgements(unknown, TEXTS)
 
 
+def test_labels_that_are_all_whole_documents_are_judgements_of_documents() -> None:
+    whole = Item("q", "What?", (Reference("pump.md", grade=2),))
+    dataset = Dataset("d", "native", (whole, Item("none", "Who?", answerable=False)))
+    assert bind_judgements(dataset, TEXTS) == [Judgement("q", "demo/manuals/pump.md", 2)]
+    mixed = Dataset("d", "native", (whole, Item("p", "When?", (Reference("pump.md", 0, 3),))))
+    assert bind_judgements(mixed, TEXTS) == []
+
+
 NAMES = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
 
 

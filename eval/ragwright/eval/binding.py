@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,8 @@ def bind(dataset: Dataset, sources: Collection[str], text_of: TextOf) -> list[Qu
 def bind_judgements(dataset: Dataset, sources: Collection[str]) -> list[Judgement]:
     """The judgements with their sources resolved, in the data set's order.
 
-    Judgements of documents that the data set itself holds without text keep their source as it is: a relevant
+    A data set without judgements whose labels are all whole documents judges these documents. Judgements of
+    documents that the data set itself holds without text keep their source as it is: a relevant
     one counts as never found.
 
     Raises:
@@ -106,7 +107,7 @@ def bind_judgements(dataset: Dataset, sources: Collection[str]) -> list[Judgemen
     rows = {item.id: item.row or item.id for item in dataset.items}
     empty = {(item.id, source) for item in dataset.items for source in item.metadata.get(EMPTY, ())}
     bound = []
-    for each in dataset.judgements:
+    for each in dataset.judgements or _of_whole_documents(dataset.items):
         source = each.source
         try:
             source = source if (each.question_id, source) in empty else known.resolve(source)
@@ -115,6 +116,14 @@ def bind_judgements(dataset: Dataset, sources: Collection[str]) -> list[Judgemen
         bound.append(Judgement(each.question_id, source, each.grade))
     problems.check()
     return bound
+
+
+def _of_whole_documents(items: Sequence[Item]) -> list[Judgement]:
+    """Labels as judgements, if all of them are whole documents."""
+    labels = [(item.id, each) for item in items for each in item.references]
+    if any(each.end is not None or each.text is not None for _, each in labels):
+        return []
+    return [Judgement(question_id, each.source, each.grade) for question_id, each in labels]
 
 
 @dataclass(frozen=True)
