@@ -7,10 +7,11 @@ and found by the nearest vectors alone, five for each question over all five cor
 scored as the published code does ("Evaluating Chunking Strategies for Retrieval", Smith and Troynikov, 2024;
 table of all-MiniLM-L6-v2).
 
-How the sizes of that table were counted is not told. Precision Omega, which no encoder has a part in, tells
-it: for the recursive splitter it is met when a text's length counts the two special tokens (at 200 and at
-250), and for windows when they are 20 tokens longer than named (220 for 200, 270 for 250). So these are the
-rows that are held to the published ones; the literal sizes are shown beside them.
+How the sizes of that table were counted is not told. Precision Omega, which no encoder has a part in, hints
+at it: for the recursive splitter it is met when a text's length counts the two special tokens (at 200 and at
+250), and for windows when they are 20 tokens longer than named (220 for 200, 270 for 250). These sizes are
+inferred, so Precision Omega is no check of their rows; recall and IoU are. The literal sizes are held to the
+same bar.
 """
 
 from __future__ import annotations
@@ -70,12 +71,19 @@ def windows(text: str, encoder: TransformerEncoder, *, tokens: int) -> list[str]
 
 
 Cut = Callable[[str, TransformerEncoder], list[str]]
-ROWS: Mapping[str, tuple[Cut, Published, bool]] = {
-    "Recursive 200/0": (partial(recursive, special_tokens=2), RECURSIVE, True),
-    "Recursive 200/0, special tokens not counted": (partial(recursive, special_tokens=0), RECURSIVE, False),
-    "TokenText 200/0": (partial(windows, tokens=220), WINDOWS, True),
-    "TokenText 200/0, windows of 200": (partial(windows, tokens=200), WINDOWS, False),
+INFERRED = "how the size is counted was inferred from Precision Omega, which is thus no check here"
+LITERAL = "the size is counted otherwise than the published one"
+ROWS: Mapping[str, tuple[Cut, Published, str]] = {
+    "Recursive 200/0, special tokens counted": (partial(recursive, special_tokens=2), RECURSIVE, INFERRED),
+    "Recursive 200/0, special tokens not counted": (partial(recursive, special_tokens=0), RECURSIVE, LITERAL),
+    "TokenText 200/0 as windows of 220, inferred from Omega": (
+        partial(windows, tokens=220),
+        WINDOWS,
+        INFERRED,
+    ),
+    "TokenText 200/0 as windows of 200": (partial(windows, tokens=200), WINDOWS, LITERAL),
 }
+"""How each row is cut, what was published for it, and what a distance to that means."""
 
 
 def nearest(
@@ -91,7 +99,7 @@ def measure(
     bench: Bench, name: str, encoder: TransformerEncoder, texts: Mapping[str, str], questions: list[Question]
 ) -> None:
     """The rows of one way of cutting."""
-    cut, published, held = ROWS[name]
+    cut, published, meaning = ROWS[name]
     chunks: list[str] = []
     places: list[Span] = []
     for source, text in texts.items():
@@ -109,9 +117,10 @@ def measure(
     told = {"recall": (recalls, published.recall), "IoU": (ious, published.iou)}
     for what, (values, wanted) in {**told, "Precision Omega": (omegas, published.omega)}.items():
         bench.add_mean(f"{name}: {what} (published {wanted})", values, note=note)
-        if held:
-            distance = abs(float(np.mean(values)) - wanted)
-            bench.add(f"{name}: {what}, distance to the published mean", distance, "", bar=f"<= {NEAR}")
+        distance = abs(float(np.mean(values)) - wanted)
+        bench.add(
+            f"{name}: {what}, distance to the published mean", distance, "", bar=f"<= {NEAR}", note=meaning
+        )
 
 
 def main() -> None:

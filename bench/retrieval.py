@@ -20,9 +20,9 @@ from rows import DATA, ROOT, Bench
 
 from ragwright.app.asking import ask
 from ragwright.app.console import Console
-from ragwright.app.evaluation import Place, Request, Texts, bound, evaluated_workspace, system_of
+from ragwright.app.evaluated import Material, Place, evaluated_workspace
+from ragwright.app.evaluation import Prepared, Request, prepare
 from ragwright.core.config import load_config
-from ragwright.core.types import Question
 from ragwright.eval.datasets import load_dataset
 from ragwright.eval.score import Scoring, dial_rows, score
 from ragwright.eval.statistics import by_measure, holm, randomisation_test
@@ -50,21 +50,19 @@ def bench_collection(
     """Every mode, then the dial and the answers of the default one."""
     with TemporaryDirectory() as folder:
         config = load_config(flags={"workspace": Path(folder) / ".ragwright"}, file=None, environ={}).config
-        console = Console(quiet=True)
-        with evaluated_workspace(
-            config, dataset, documents=documents, present=False, console=console
-        ) as place:
+        material = Material.of(dataset, folder=documents)
+        with evaluated_workspace(config, material, console=Console(quiet=True)) as place:
             bench_modes(bench, name, place, dataset, measures)
 
 
 def bench_modes(bench: Bench, name: str, place: Place, dataset: Dataset, measures: Sequence[str]) -> None:
     """Rows of every mode; each but the first says whether it differs from the first."""
-    questions, scoring = bound(place.workspace, dataset, Texts(place.workspace), Request())
+    prepared = prepare(place.workspace, dataset, Request())
     base: dict[str, dict[str, float]] = {}
     for mode, options in MODES.items():
         dial = SHARES if mode == BASE and "iou" in measures else ()
-        outcomes = asked(place, questions, options, dial=dial)
-        rows = score(outcomes, scoring)
+        outcomes = asked(prepared, options, dial=dial)
+        rows = score(outcomes, prepared.scoring)
         values = by_measure(rows)
         notes = differences(values, base, measures) if base else {}
         for measure in measures:
@@ -74,15 +72,12 @@ def bench_modes(bench: Bench, name: str, place: Place, dataset: Dataset, measure
         if mode == BASE:
             base = values
             bench_answers(bench, name, values)
-            bench_dial(bench, name, outcomes, scoring)
+            bench_dial(bench, name, outcomes, prepared.scoring)
 
 
-def asked(
-    place: Place, questions: Sequence[Question], options: SearchOptions, *, dial: Sequence[float]
-) -> list[Outcome]:
+def asked(prepared: Prepared, options: SearchOptions, *, dial: Sequence[float]) -> list[Outcome]:
     """Outcomes of one mode."""
-    system = replace(system_of(place.workspace, answers=True), options=options)
-    return ask(system, questions, dial=dial)
+    return ask(replace(prepared.system, options=options), prepared.questions, dial=dial)
 
 
 def bench_answers(bench: Bench, name: str, values: Mapping[str, Mapping[str, float]]) -> None:

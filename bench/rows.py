@@ -19,12 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from ragwright.eval.machine import processor
+from ragwright.eval.machine import code_facts, processor
 from ragwright.eval.statistics import estimate
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
 DATA = ROOT.parent / "shared" / "data"
+WRITTEN = ("bench/results", "docs/results.md")
+"""What measuring itself writes."""
+
 PACKAGES = (
     "ragwright",
     "torch",
@@ -70,6 +73,8 @@ class Bench:
     name: str
     command: str
     rows: list[Row] = field(default_factory=list)
+    # taken before anything is measured: files may change meanwhile, what was imported does not
+    facts: Mapping[str, Any] = field(default_factory=lambda: _facts())
 
     def add(
         self, what: str, values: Sequence[float] | float, unit: str, *, bar: str = "", note: str = ""
@@ -91,7 +96,7 @@ class Bench:
     def write(self) -> None:
         """Write the rows with everything needed to read them later."""
         RESULTS.mkdir(exist_ok=True)
-        facts = {"name": self.name, "command": self.command, **_facts()}
+        facts = {"name": self.name, "command": self.command, **self.facts}
         document = {**facts, "rows": [asdict(row) for row in self.rows]}
         (RESULTS / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -110,15 +115,28 @@ def _line(row: Row) -> str:
 
 
 def _facts() -> Mapping[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return {
         "date": time.strftime("%Y-%m-%d"),
-        "commit": commit.stdout.strip(),
+        "commit": _commit(),
+        "code": code_facts()["digest"],
         "python": platform.python_version(),
         "cpu": processor(),
         "cores": os.cpu_count(),
         "versions": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _commit() -> str:
+    """The short name of the commit; it ends in `-dirty` where files other than results differ from it."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    changed = _git("status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in WRITTEN))
+    return f"{commit}-dirty" if commit and changed else commit
+
+
+def _git(*arguments: str) -> str:
+    """What git says, or "" where it knows nothing."""
+    found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    return found.stdout.strip()
 
 
 def _version(name: str) -> str:

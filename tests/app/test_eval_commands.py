@@ -79,8 +79,8 @@ def test_run_measures_everything_and_keeps_what_is_needed_to_read_it_again(datas
     assert told["measures"]["recall"]["n"] == 6
     assert told["measures"]["answered_unanswerable"]["n"] == 1
     assert told["measures"]["quote_fidelity"]["mean"] == 1.0
-    assert told["dataset"] | {"digest": ""} == {
-        "name": "set", "format": "native", "digest": "", "questions": 7, "answerable": 6, "documents": 3,
+    assert {key: value for key, value in told["dataset"].items() if "digest" not in key} == {
+        "name": "set", "format": "native", "questions": 7, "answerable": 6, "documents": 3,
     }  # fmt: skip
     assert told["frontier"][0]["recall"] >= told["frontier"][-1]["recall"]
     assert told["peak_megabytes"] > 0
@@ -107,7 +107,7 @@ def test_the_same_run_twice_gives_the_same_rows_and_passes_the_gate(dataset: Pat
         "eval", "gate", "second", "--baseline", "first", "--require", "iou>=0", "--require", "recall>=0"
     )
     assert gate.exit_code == 0, gate.output
-    assert gate.stdout.endswith("the gate is passed\n")
+    assert "the gate is passed\n" in gate.stdout
 
 
 def test_a_worse_configuration_is_refused_with_exit_code_4(dataset: Path, run: Run) -> None:
@@ -135,7 +135,8 @@ def test_a_floor_bounds_the_value_itself(dataset: Path, run: Run) -> None:
     ("rules", "said"),
     [
         ((), "no rule was given"),
-        (("--require", "iou>=0"), "belong together"),
+        (("--require", "iou>=0"), "name one with --baseline"),
+        (("--floor", "iou<=0.5"), "higher is better, so write >="),
         (("--floor", "speed>=0.5"), "unknown measure"),
         (("--floor", "faithfulness>=0.5"), "no values of faithfulness"),
     ],
@@ -156,9 +157,8 @@ def test_the_present_workspace_answers_when_the_data_set_has_no_documents(
     result = run("eval", "run", str(dataset))
     assert result.exit_code == 1
     assert "holds no documents" in result.stderr
-    for name, text in TEXTS.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    run("ingest", *TEXTS)
+    write(dataset / "documents.jsonl", [])
+    ingest(folder, run, dataset)
     result = run("eval", "run", str(dataset / "questions.jsonl"), "--json")
     assert result.exit_code == 0, result.output
     assert document(result)["ingest"] is None
@@ -183,11 +183,12 @@ def test_documents_of_any_format_can_be_evaluated_without_a_workspace_of_their_o
 def test_a_label_that_does_not_fit_names_its_row_and_leaves_no_run(dataset: Path, run: Run) -> None:
     rows = [json.loads(line) for line in (dataset / "questions.jsonl").read_text().splitlines()]
     rows[1]["references"][0]["start"] += 3
+    rows[1]["references"][0]["end"] += 3
     write(dataset / "questions.jsonl", rows)
     result = run("eval", "run", str(dataset))
     assert result.exit_code == 1
     assert "questions.jsonl:2" in result.stderr
-    assert not Path(".ragwright/runs").exists()
+    assert not list(Path(".ragwright").glob("runs/*"))
 
 
 def test_a_question_that_cannot_be_asked_scores_zero_and_is_listed(dataset: Path, run: Run) -> None:
@@ -206,7 +207,7 @@ def test_a_question_that_cannot_be_asked_scores_zero_and_is_listed(dataset: Path
 
 def test_overlap_can_be_counted_in_tokens_and_as_the_published_code_does(dataset: Path, run: Run) -> None:
     told = document(run("eval", "run", str(dataset), "--tokens", "--published", "5", "--json"))
-    assert told["units"] == "tokens"
+    assert told["units"].startswith("tokens of all-MiniLM-L6-v2 (")
     assert {"compat_recall", "compat_iou", "compat_omega"} <= told["measures"].keys()
 
 
@@ -241,7 +242,7 @@ def test_a_sweep_writes_the_best_configuration_and_goes_on_where_it_stopped(
     first = run("eval", "sweep", str(dataset), *axes, "--json")
     assert first.exit_code == 0, first.output
     told = document(first)
-    assert told["candidates"] == 4
+    assert len(told["candidates"]) == 4
     assert told["held_out"]["iou"]["n"] in range(1, 6)
     best = tomllib.loads(Path(told["written"]).read_text(encoding="utf-8"))
     assert best["chunk"]["tokens"] == told["best"]["chunk.tokens"]
@@ -259,6 +260,80 @@ def test_a_sweep_writes_the_best_configuration_and_goes_on_where_it_stopped(
     again = run("eval", "sweep", str(dataset), *axes, "--json")
     assert document(again) | {"results": 0} == told | {"results": 0}
     assert len(asked) == 1
+
+
+def test_a_sweep_over_the_present_workspace_cuts_its_documents_anew(
+    dataset: Path, folder: Path, run: Run
+) -> None:
+    ingest(folder, run, dataset)
+    axes = ("--vary", "chunk.tokens=16,200", "--vary", "search.evidence=0.5", "--held-out", "0")
+    told = document(run("eval", "sweep", str(dataset / "questions.jsonl"), *axes, "--json"))
+    small, large = (each["means"]["precision_omega"] for each in told["candidates"])
+    assert small > large
+
+
+def test_a_sweep_measures_again_when_a_document_changed(dataset: Path, folder: Path, run: Run) -> None:
+    ingest(folder, run, dataset)
+    axes = ("--vary", "search.evidence=0.5", "--held-out", "0", "--json")
+    before = document(run("eval", "sweep", str(dataset / "questions.jsonl"), *axes))
+    (folder / "crane.txt").write_text(TEXTS["crane.txt"] + "The crane is blue.\n", encoding="utf-8")
+    run("ingest", *TEXTS)
+    after = document(run("eval", "sweep", str(dataset / "questions.jsonl"), *axes))
+    assert before["results"] != after["results"]
+
+
+def ingest(folder: Path, run: Run, dataset: Path) -> None:
+    """The documents of the data set become those of the workspace."""
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    assert run("ingest", *TEXTS).exit_code == 0
+    (dataset / "documents.jsonl").unlink()
+
+
+def test_chunk_settings_that_the_index_was_not_made_with_are_refused(
+    dataset: Path, folder: Path, run: Run
+) -> None:
+    ingest(folder, run, dataset)
+    result = run("eval", "run", str(dataset / "questions.jsonl"), "--set", "chunk.tokens=32")
+    assert result.exit_code == 1
+    assert "was cut as structure-200-0" in result.stderr
+
+
+def test_whole_documents_are_judged_without_any_evidence_measure(
+    dataset: Path, folder: Path, run: Run
+) -> None:
+    rows = [{"question": text, "references": [{"source": source}]} for text, (source, _) in QUOTES.items()]
+    write(dataset / "questions.jsonl", rows)
+    told = document(run("eval", "run", str(dataset), "--json"))
+    assert told["frontier"] == []
+    assert "iou" not in told["measures"]
+    assert told["measures"]["nDCG@10"]["mean"] > 0.9
+
+
+def test_runs_of_one_name_do_not_overwrite_each_other(dataset: Path, run: Run) -> None:
+    assert run("eval", "run", str(dataset), "--name", "one", "--no-answers").exit_code == 0
+    result = run("eval", "run", str(dataset), "--name", "one", "--no-answers")
+    assert result.exit_code == 1
+    assert "there is a run one" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--present", "--documents", "."), "exclude each other"),
+        (("--published", "50"), "search.limit=50"),
+        (("--name", ""), "no plain folder name"),
+        (("--perturb", "nonsense"), "no perturbation"),
+        (("--perturb", "irrelevant", "--no-answers"), "leave --no-answers out"),
+        (("--judge",), "judge.url"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(
+    dataset: Path, run: Run, options: tuple[str, ...], said: str
+) -> None:
+    result = run("eval", "run", str(dataset), *options)
+    assert result.exit_code == 1
+    assert said in result.stderr
 
 
 def test_a_sweep_says_when_no_configuration_keeps_the_rule(dataset: Path, run: Run) -> None:

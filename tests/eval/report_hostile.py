@@ -33,7 +33,9 @@ def hostile_run(text: str = HOSTILE) -> Run:
     citation = Citation(1, gold, text, "exact", source, text, (text,), 1)
     reply = Reply(text, (citation,), False, 0.7)
     question = Question(text, text, (gold, Span(f"lost/{text}", 5, 9)), text, {text: text, "corpus": text})
-    first = Outcome(question, (text, text), (found,), (), reply, {}, {"search": 0.01, text: 0.01})
+    around = ((text, text), (text, text))
+    times = {"search": 0.01, text: 0.01}
+    first = Outcome(question, (text, text), around, (found,), reply=reply, seconds=times)
     second = Outcome(Question("2", f"again {text}"), error=text)
     manifest = {
         "name": text,
@@ -42,6 +44,12 @@ def hostile_run(text: str = HOSTILE) -> Run:
         "dataset": {"name": text, "format": "chroma", "digest": text},
         "config": {text: text, "nested": {text: [text]}},
         "models": {"encoder": text},
+        "judge": {
+            "failed": [{"question_id": text, "measure": text, "reason": text}],
+            "skipped": {text: {text: 2}},
+            "calls": 3,
+            "cached": 1,
+        },
         "frontier": [{"share": 0.5, "recall": 0.7, "iou": 0.2}],
         "ingest": {"failed": 1, "failures": {text: text}, text: text},
         text: text,

@@ -49,6 +49,11 @@ class Manuals:
         """The characters of a span."""
         return self.texts[span.document_id][span.start : span.end]
 
+    def around(self, span: Span) -> tuple[str, str]:
+        """The 160 characters before and after it."""
+        text = self.texts[span.document_id]
+        return text[max(0, span.start - 160) : span.start], text[span.end : span.end + 160]
+
 
 @dataclass(frozen=True, slots=True)
 class Runs:
@@ -145,6 +150,7 @@ def _outcome(question: Question, manuals: Manuals, *, skill: float, seed: int) -
     return Outcome(
         question=question,
         gold=tuple(manuals.text(each) for each in question.references),
+        around=tuple(manuals.around(each) for each in question.references),
         found=found,
         ranked=tuple(Ranked(key, manuals.chunks[key][0], goodness[key]) for key in ranking[:40]),
         reply=_reply(found, manuals, chance),

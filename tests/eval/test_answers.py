@@ -162,6 +162,31 @@ def test_questions_that_no_answer_was_asked_for_have_no_rows() -> None:
     assert answer_rows(outcomes, text_of=TEXTS.get) == []
 
 
+def test_where_every_question_failed_it_is_told_whether_answers_were_asked_for() -> None:
+    failed = [
+        Outcome(Question("a", "?", (TORQUE,), "35 Nm"), error="timeout"),
+        Outcome(Question("u", "?"), error="timeout"),
+        Outcome(Question("n", "?")),  # no reply, though nothing failed
+    ]
+    rows = answer_rows(failed, text_of=TEXTS.get, answers=True)
+    assert {(row.question_id, row.measure): row.value for row in rows} == {
+        ("a", "exact_match"): 0.0,
+        ("a", "token_f1"): 0.0,
+        ("a", "rouge_l"): 0.0,
+        ("a", "citation_recall"): 0.0,
+        ("a", "refused_answerable"): 1.0,
+        ("u", "answered_unanswerable"): 1.0,
+        ("n", "answered_unanswerable"): 1.0,
+    }
+    assert answer_rows(failed, text_of=TEXTS.get) == []
+
+
+def test_a_run_that_was_not_to_answer_has_no_rows_whatever_it_said() -> None:
+    outcomes = [Outcome(_question(TORQUE), reply=_reply("x", _cite(TORQUE)))]
+    assert answer_rows(outcomes, text_of=TEXTS.get, answers=False) == []
+    assert answer_rows(outcomes, text_of=TEXTS.get, answers=True) == answer_rows(outcomes, text_of=TEXTS.get)
+
+
 SPANS = st.tuples(st.sampled_from(["pump.md", "b.md"]), st.integers(0, 50), st.integers(1, 9)).map(
     lambda drawn: Span(drawn[0], drawn[1], drawn[1] + drawn[2])
 )

@@ -25,9 +25,11 @@ def _run(
     name: str = "new",
     digest: str = "d1",
     units: str = "characters",
+    **facts: Any,
 ) -> Run:
     """A run with these values by measure and question."""
-    manifest: dict[str, Any] = {"name": name, "dataset": {"name": "wells", "digest": digest}, "units": units}
+    dataset = {"name": "wells", "digest": digest, **facts.pop("dataset", {})}
+    manifest: dict[str, Any] = {"name": name, "dataset": dataset, "units": units, **facts}
     ids = dict.fromkeys(question_id for by_question in values.values() for question_id in by_question)
     return Run(
         manifest,
@@ -77,7 +79,7 @@ def test_questions_of_one_run_only_are_listed_and_not_counted() -> None:
     seen = compare(new, _run({"iou": {"b": 0.0, "a": 0.0, "c": 1.0, "d": 1.0}}))
     assert (seen.only_in_run, seen.only_in_baseline) == (("z",), ("c", "d"))
     iou = seen.differences[0]
-    assert (iou.n, iou.value, iou.baseline, iou.unpaired) == (2, 1.0, 0.0, 3)
+    assert (iou.n, iou.value, iou.baseline, iou.unpaired, iou.missing) == (2, 1.0, 0.0, 3, 2)
 
 
 def test_a_measure_that_cannot_be_compared_is_named_with_its_reason() -> None:
@@ -98,6 +100,73 @@ def test_holm_counts_only_the_measures_that_were_asked_for() -> None:
     alone = compare(_run(NEW), _run(OLD), measures=["iou"]).differences
     assert len(every) == 2
     assert [each.p_adjusted for each in alone] == [every[0].p]
+
+
+def test_measures_that_differ_alike_on_the_same_questions_are_one_hypothesis() -> None:
+    plain = compare(_run(NEW), _run(OLD))
+    twice = compare(
+        _run({**NEW, "iou_penalised": {each: value - 0.25 for each, value in NEW["iou"].items()}}),
+        _run({**OLD, "iou_penalised": {each: value - 0.25 for each, value in OLD["iou"].items()}}),
+    )
+    assert {each.measure: each.p_adjusted for each in twice.differences} == {
+        **{each.measure: each.p_adjusted for each in plain.differences},
+        "iou_penalised": plain.differences[0].p_adjusted,
+    }
+
+
+def test_equal_differences_on_other_questions_are_another_hypothesis() -> None:
+    new = _run({"iou": {"a": 1.0, "b": 1.0}, "recall": {"a": 1.0, "c": 1.0}})
+    old = _run({"iou": {"a": 0.0, "b": 0.0}, "recall": {"a": 0.0, "c": 0.0}})
+    assert [(each.p, each.p_adjusted) for each in compare(new, old).differences] == [(0.5, 1.0)] * 2
+
+
+ASKED = {"published": 5, "perturbations": ["typos"], "answers": True, "seed": 0}
+PERTURBED = {"iou": {"a": 1.0}, "iou~typos": {"a": 1.0}, "compat_iou": {"a": 1.0}, "faithfulness": {"a": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "left_out"),
+    [
+        ({"request": {**ASKED, "answers": False, "perturbations": []}}, {}),
+        (
+            {"request": {**ASKED, "published": 10}},
+            {"compat_iou": "it was measured over the first 10 chunks in the run, 5 in the baseline"},
+        ),
+        (
+            {"request": {**ASKED, "seed": 7}},
+            {"iou~typos": "its questions were perturbed with seed 7 in the run, 0 in the baseline"},
+        ),
+        (
+            {"config": {"judge.model": "small"}},
+            {"faithfulness": "it was judged by small in the run, large in the baseline"},
+        ),
+        ({"request": {}, "config": {}}, {}),
+    ],
+)
+def test_what_was_not_measured_alike_is_left_out_with_its_reason(
+    facts: dict[str, Any], left_out: dict[str, str]
+) -> None:
+    old = _run(PERTURBED, name="old", request=ASKED, config={"judge.model": "large"})
+    new = _run(PERTURBED, **facts)
+    seen = compare(new, old)
+    assert seen.left_out == left_out
+    assert {each.measure for each in seen.differences} == PERTURBED.keys() - left_out.keys()
+    for measure, reason in left_out.items():
+        with pytest.raises(InputError, match=f"{measure} of 'new' and 'old' cannot be compared: {reason}"):
+            changes(new, old, measure)
+
+
+def test_runs_of_before_requests_were_recorded_are_compared_on_everything() -> None:
+    assert compare(_run(PERTURBED), _run(PERTURBED, request=ASKED)).left_out == {}
+
+
+def test_a_note_says_when_other_documents_were_searched() -> None:
+    def notes(mine: dict[str, str], theirs: dict[str, str]) -> tuple[str, ...]:
+        return compare(_run(NEW, dataset=mine), _run(OLD, dataset=theirs)).notes
+
+    first, second = {"documents_digest": "e1"}, {"documents_digest": "e2"}
+    assert notes(first, second) == ("the runs searched different documents",)
+    assert notes(first, first) == notes(first, {}) == notes({}, {}) == ()
 
 
 def test_a_measure_of_neither_run_is_an_error_that_says_what_there_is() -> None:

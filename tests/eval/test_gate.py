@@ -142,6 +142,37 @@ def test_a_verdict_counts_the_questions_that_were_left_out() -> None:
     assert "1 question, 2 left out that only one run has" in sentence
 
 
+@pytest.mark.parametrize("measure", ["iou", "nDCG@10", "recall~typos", "citation_recall", "compat_iou"])
+def test_questions_cannot_pass_by_vanishing(measure: str) -> None:
+    seen = compare(_run(measure, 0.5), _run(measure, 0.5, 0.5, 0.5, 0.5))
+    result = check_gate(seen, [parse_requirement(f"{measure}>=0")])
+    assert not result.passed
+    assert result.verdicts[0].missing == 3
+    assert result.sentences() == [f"failed: {measure} is missing for 3 questions that the baseline has"]
+
+
+@pytest.mark.parametrize("measure", ["quote_fidelity", "citation_precision~lower", "faithfulness"])
+def test_a_measure_of_answers_that_were_given_rests_on_the_questions_of_both(measure: str) -> None:
+    seen = compare(_run(measure, 0.5), _run(measure, 0.5, 0.25, 0.25))
+    result = check_gate(seen, [parse_requirement(f"{measure}>=0")])
+    assert result.passed
+    assert result.verdicts[0].missing == 0
+    assert "1 question, 2 left out that only one run has" in result.sentences()[0]
+
+
+def test_questions_that_only_the_run_has_do_not_fail_it() -> None:
+    assert _gate("iou>=0", [0.5, 0.5], [0.5]).passed
+
+
+def test_a_requirement_on_what_was_measured_otherwise_is_an_error() -> None:
+    row = (Row("q0", "compat_iou", 0.5),)
+    runs = (Run({**MANIFEST, "request": {"published": depth}}, (), row) for depth in (5, 10))
+    with pytest.raises(
+        InputError, match=r"compat_iou was not compared .* over the first 5 chunks in the run"
+    ):
+        check_gate(compare(*runs), [parse_requirement("compat_iou>=0")])
+
+
 def test_rounding_for_people_does_not_contradict_the_verdict() -> None:
     close = Verdict(Requirement("iou", ">=", -0.01), -0.010004, passed=False)
     assert "changed by -0.010004 " in close.sentence()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragwright.core.errors import ConfigError, InputError
-from ragwright.core.types import Place, Question, Span
+from ragwright.core.types import Question, Span
 from ragwright.eval.measures import measure_of
 from ragwright.eval.ranking import RANKING, Level, ranking_rows, trec_qrels, trec_run
 from ragwright.eval.values import Found, Judgement, Outcome, Ranked
@@ -21,21 +21,16 @@ from ragwright.eval.values import Found, Judgement, Outcome, Ranked
 CHUNKS = {f"c{place}": Span("a.md", 10 * place, 10 * place + 10) for place in range(6)}
 
 
-def _found(chunk_id: str, span: Span, *places: Span) -> Found:
-    others = tuple(Place(place, place.document_id) for place in places)
-    return Found(chunk_id, span, "A", (), None, "text", 1.0, places=others)
+def _chunks(*ids: str) -> tuple[Ranked, ...]:
+    return tuple(Ranked(key, CHUNKS[key], 1.0) for key in ids)
 
 
-def _hits(*ids: str) -> tuple[Found, ...]:
-    return tuple(_found(key, CHUNKS[key]) for key in ids)
+def _sources(*sources: str) -> tuple[Ranked, ...]:
+    return tuple(Ranked(f"{source}-{rank}", Span(source, 0, 9), 1.0) for rank, source in enumerate(sources))
 
 
-def _sources(*sources: str) -> tuple[Found, ...]:
-    return tuple(_found(f"{source}-{rank}", Span(source, 0, 9)) for rank, source in enumerate(sources))
-
-
-def _outcome(found: tuple[Found, ...], *references: Span, key: str = "q", error: str = "") -> Outcome:
-    return Outcome(Question(key, "?", references), found=found, error=error)
+def _outcome(ranked: tuple[Ranked, ...], *references: Span, key: str = "q", error: str = "") -> Outcome:
+    return Outcome(Question(key, "?", references), ranked=ranked, error=error)
 
 
 def _values(
@@ -52,7 +47,7 @@ def _values(
 
 def test_chunks_by_hand() -> None:
     # The reference touches c1 and c2 and ends where c3 begins; found at ranks 2 and 4.
-    outcome = _outcome(_hits("c0", "c2", "c3", "c1"), Span("a.md", 15, 30))
+    outcome = _outcome(_chunks("c0", "c2", "c3", "c1"), Span("a.md", 15, 30))
     ideal = 1 / log2(2) + 1 / log2(3)
     assert _values(outcome, "chunks") == {
         "nDCG@10": pytest.approx((1 / log2(3) + 1 / log2(5)) / ideal),
@@ -81,7 +76,7 @@ def test_graded_judgements_by_hand() -> None:
 
 
 def test_depth_cuts_every_measure() -> None:
-    outcome = _outcome(_hits("c0", "c3", "c1"), Span("a.md", 12, 15))
+    outcome = _outcome(_chunks("c0", "c3", "c1"), Span("a.md", 12, 15))
     names = [
         "nDCG@2",
         "RR@2",
@@ -111,28 +106,26 @@ def test_a_source_stands_once_at_the_rank_of_its_first_chunk() -> None:
     }
 
 
-def test_a_hit_stands_for_the_other_places_of_its_text_once() -> None:
-    # c0, c4 and c5 have one text; the references are in c4, c5 and c1. It is found twice.
-    hit, again = (
-        _found("c0", CHUNKS["c0"], CHUNKS["c4"], CHUNKS["c5"]),
-        _found("c4", CHUNKS["c4"], CHUNKS["c0"]),
+def test_chunks_that_overlap_or_have_equal_texts_count_each_at_its_own_rank() -> None:
+    chunks = {"c0": Span("a.md", 0, 10), "c1": Span("a.md", 5, 15), "twin": Span("b.md", 0, 10)}
+    ranked = tuple(Ranked(key, chunks[key], 1.0) for key in ("twin", "c1", "c0"))
+    values = _values(
+        _outcome(ranked, Span("a.md", 7, 9)), "chunks", measures=["AP", "R@2", "P@3"], chunks=chunks
     )
-    outcome = _outcome((hit, again, *_hits("c1")), Span("a.md", 45, 60), Span("a.md", 12, 13))
-    values = _values(outcome, "chunks", measures=["AP", "R@1", "P@3"])
-    assert values == {"AP": pytest.approx((1 / 1 + 2 / 3) / 2), "R@1": 0.5, "P@3": pytest.approx(2 / 3)}
+    assert values == {"AP": pytest.approx((1 / 2 + 2 / 3) / 2), "R@2": 0.5, "P@3": pytest.approx(2 / 3)}
 
 
-def test_the_long_ranking_is_measured_where_a_run_has_one() -> None:
-    ranked = tuple(Ranked(key, CHUNKS[key], 1.0) for key in ("c0", "c1"))
-    outcome = Outcome(Question("q", "?", (CHUNKS["c1"],)), found=_hits("c1"), ranked=ranked)
+def test_the_ranking_is_measured_not_the_hits_chosen_from_it() -> None:
+    hit = Found("c1", CHUNKS["c1"], "A", (), None, "text", 1.0)
+    outcome = Outcome(Question("q", "?", (CHUNKS["c1"],)), found=(hit,), ranked=_chunks("c0", "c1"))
     assert _values(outcome, "chunks", measures=["RR"]) == {"RR": 0.5}
 
 
 @pytest.mark.parametrize("level", ["documents", "chunks"])
 def test_labels_without_results_give_explicit_zeros(level: Level) -> None:
     nothing = _outcome((), Span("a.md", 0, 5))
-    failed = _outcome(_hits("c0"), Span("a.md", 0, 5), key="failed", error="timeout")
-    fine = _outcome(_hits("c0"), Span("a.md", 0, 5), key="fine")
+    failed = _outcome(_chunks("c0"), Span("a.md", 0, 5), key="failed", error="timeout")
+    fine = _outcome(_chunks("c0"), Span("a.md", 0, 5), key="fine")
     span_measures = set(RANKING) - {"Judged@10"}
     for outcomes in ([nothing, failed], [nothing, failed, fine]):
         rows = ranking_rows(outcomes, measures=RANKING, level=level, judgements=(), chunks=CHUNKS)
@@ -148,12 +141,12 @@ def test_judged_documents_without_results_are_zero_in_judged_as_well() -> None:
 
 
 def test_a_reference_that_no_chunk_touches_cannot_be_found() -> None:
-    outcome = _outcome(_hits("c0"), Span("lost.md", 0, 5))
+    outcome = _outcome(_chunks("c0"), Span("lost.md", 0, 5))
     assert set(_values(outcome, "chunks").values()) == {0.0}
 
 
 def test_questions_without_anything_relevant_are_left_out() -> None:
-    assert _values(_outcome(_hits("c0")), "chunks") == {}
+    assert _values(_outcome(_chunks("c0")), "chunks") == {}
     assert _values(_outcome(_sources("a")), "documents") == {}
     assert _values(_outcome(_sources("a")), "documents", [Judgement("q", "a", 0)]) == {}
 
@@ -193,8 +186,8 @@ def test_what_stands_beyond_the_depth_changes_nothing(
     tail = ids[depth:]
     random.shuffle(tail)
     names = [f"{family}@{depth}" for family in ("nDCG", "RR", "AP", "R", "P")]
-    one = _values(_outcome(_hits(*ids), *references), "chunks", measures=names)
-    other = _values(_outcome(_hits(*ids[:depth], *tail), *references), "chunks", measures=names)
+    one = _values(_outcome(_chunks(*ids), *references), "chunks", measures=names)
+    other = _values(_outcome(_chunks(*ids[:depth], *tail), *references), "chunks", measures=names)
     assert one == other
     assert all(0.0 <= value <= 1.0 for value in one.values())
 
@@ -206,10 +199,10 @@ def test_relevant_first_is_full_score_and_moving_a_relevant_chunk_up_never_costs
     relevant = [key for key in ids if CHUNKS[key] in references]
     best = [*relevant, *(key for key in ids if key not in relevant)]
     names = ("nDCG@10", "RR@10", "AP@100")
-    full = _values(_outcome(_hits(*best), *references), "chunks", measures=names)
+    full = _values(_outcome(_chunks(*best), *references), "chunks", measures=names)
     moved = [relevant[-1], *(key for key in ids if key != relevant[-1])]
-    before = _values(_outcome(_hits(*ids), *references), "chunks", measures=names)
-    after = _values(_outcome(_hits(*moved), *references), "chunks", measures=names)
+    before = _values(_outcome(_chunks(*ids), *references), "chunks", measures=names)
+    after = _values(_outcome(_chunks(*moved), *references), "chunks", measures=names)
     assert list(full.values()) == pytest.approx([1.0, 1.0, 1.0])
     assert all(after[name] >= before[name] - 1e-9 for name in names)
 
@@ -236,12 +229,12 @@ def _read_back(run: str, qrels: str, names: Sequence[str]) -> dict[tuple[str, st
 @pytest.mark.parametrize("level", ["documents", "chunks"])
 def test_the_trec_files_give_ir_measures_the_same_values(level: Level) -> None:
     outcomes = [
-        _outcome(_hits("c0", "c2", "c1"), Span("a.md", 15, 30), key="q1"),
-        _outcome(_hits("c3"), Span("a.md", 0, 60), key="q2"),
+        _outcome(_chunks("c0", "c2", "c1"), Span("a.md", 15, 30), key="q1"),
+        _outcome(_chunks("c3"), Span("a.md", 0, 60), key="q2"),
         _outcome((), Span("a.md", 0, 5), key="nothing"),
-        _outcome(_hits("c3"), Span("lost.md", 0, 5), key="lost"),
-        _outcome(_hits("c3"), key="unanswerable"),
-        _outcome((_found("c0", CHUNKS["c0"], CHUNKS["c4"]),), Span("a.md", 40, 44), key="twin"),
+        _outcome(_chunks("c3"), Span("lost.md", 0, 5), key="lost"),
+        _outcome(_chunks("c3"), key="unanswerable"),
+        _outcome(_chunks("c5", "c4"), Span("a.md", 40, 44), key="last"),
     ]
     judgements = [Judgement("q1", "b.md", 2), Judgement("q1", "a.md", -1), Judgement("q2", "a.md", 2)]
     names = ("nDCG@10", "RR@10", "AP@100", "R@5", "P@5")

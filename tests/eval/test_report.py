@@ -39,7 +39,7 @@ def runs() -> Runs:
 @pytest.fixture(scope="module")
 def page(runs: Runs) -> str:
     gate = check_gate(compare(runs.run, runs.baseline), [parse_requirement("iou>=-0.01")])
-    return report_page(gather(runs.run, baseline=runs.baseline, gate=gate), text_of=runs.texts.get)
+    return report_page(gather(runs.run, baseline=runs.baseline, gate=gate))
 
 
 class _Tags(HTMLParser):
@@ -128,10 +128,59 @@ def test_published_points_stand_only_beside_the_data_set_they_were_made_on(runs:
 
 
 def test_a_run_with_nothing_but_errors_still_gives_a_page() -> None:
-    run = Run({}, (Outcome(Question("1", "why?"), error="no index"),), ())
+    run = Run({"judge": None}, (Outcome(Question("1", "why?"), error="no index"),), ())
     page = report_page(gather(run, baseline=None, gate=None))
     assert sections(page) == ["verdict", "measures", "questions", "missing", "manifest"]
     assert "no index" in page
+
+
+def _section(page: str, name: str) -> str:
+    """The text of a part of the page."""
+    part = re.search(f'<section id="{name}".*?</section>', page, re.DOTALL)
+    return html.unescape(re.sub("<[^>]+>", " ", part[0])) if part else ""
+
+
+def test_questions_that_failed_or_found_nothing_are_listed_with_the_reason(page: str) -> None:
+    words = _section(page, "missing")
+    assert re.findall(r"the encoder did not answer|nothing was found", words) == [
+        "the encoder did not answer",
+        "nothing was found",
+    ]
+    assert page.count('href="#q-18"') >= 1 and '<a href="#q-12">12</a>' in page
+
+
+def test_a_judge_is_shown_with_its_calls_and_with_what_it_skipped_and_failed(runs: Runs, page: str) -> None:
+    failed = [{"question_id": "3", "measure": "faithfulness", "reason": f"timeout {n}"} for n in range(201)]
+    skipped = {"faithfulness": {"refused": 4}, "answer_relevancy": {"no encoder": 40}}
+    judge = {"failed": failed, "skipped": skipped, "calls": 1234, "cached": 1}
+    run = replace(runs.run, manifest={**runs.run.manifest, "judge": judge})
+    judged = report_page(gather(run, baseline=None, gate=None))
+    words = " ".join(_section(judged, "judge").split())
+    assert "1 234 requests were sent; 1 verdict was taken from the cache; 201 verdicts failed." in words
+    assert "faithfulness refused 4 answer_relevancy no encoder 40" in words
+    assert "200 of 201" in words and "timeout 199" in words and "timeout 200" not in words
+    assert f'<a href="#q-3">{runs.run.outcomes[2].question.text}</a>' in judged
+    assert 'id="judge"' not in page
+
+
+def test_the_request_and_the_digest_of_the_documents_are_in_the_manifest(runs: Runs) -> None:
+    dataset = {**runs.run.manifest["dataset"], "documents_digest": "5ca1e"}
+    request = {"published": None, "perturbations": ["typos", "case"], "answers": True, "seed": 7}
+    run = replace(runs.run, manifest={**runs.run.manifest, "dataset": dataset, "request": request})
+    words = " ".join(_section(report_page(gather(run, baseline=None, gate=None)), "manifest").split())
+    assert "Request published none perturbations typos, case answers true seed 7" in words
+    assert "documents_digest 5ca1e" in words
+
+
+def test_what_must_be_known_to_read_a_comparison_stands_below_the_verdict(runs: Runs) -> None:
+    facts = gather(runs.run, baseline=runs.baseline, gate=None)
+    assert facts.comparison is not None
+    noted = replace(
+        facts, comparison=replace(facts.comparison, notes=("the documents differ", "so do others"))
+    )
+    words = " ".join(_section(report_page(noted), "verdict").split())
+    assert "No gate was asked for On the comparison: the documents differ; so do others. iou" in words
+    assert "On the comparison" not in _section(report_page(facts), "verdict")
 
 
 def test_the_file_is_replaced_as_a_whole_and_a_bad_place_is_an_error(runs: Runs, tmp_path: Path) -> None:
@@ -155,7 +204,7 @@ def _large_outcome(number: int) -> Outcome:
     source = f"manuals/{number}.md"
     question = Question(str(number), f"How often is valve {number} greased?", (Span(source, 10_079, 10_158),))
     found = tuple(_large_hit(source, number * 10 + rank, 10_000 + rank * 800) for rank in range(10))
-    return Outcome(question, ("gold",), found, seconds={"encode": 0.0051, "search": 0.0012})
+    return Outcome(question, ("gold",), found=found, seconds={"encode": 0.0051, "search": 0.0012})
 
 
 def _large_hit(source: str, number: int, start: int) -> Found:
@@ -195,13 +244,13 @@ def test_flags_say_why_a_filter_shows_a_question(runs: Runs) -> None:
 
 
 def test_a_missed_reference_is_shown_with_its_text_and_surroundings(runs: Runs) -> None:
-    questions = payload(gather(runs.run, baseline=None, gate=None), text_of=runs.texts.get)["questions"]
+    questions = payload(gather(runs.run, baseline=None, gate=None))["questions"]
     missed = questions[17]["gold"][0]
     span = runs.run.outcomes[17].question.references[0]
     assert missed[1:5] == [span.start, span.end, 0.0, 0.0]
     before, gold, after = missed[5]
     assert gold == runs.texts[span.document_id][span.start : span.end]
-    assert before + gold + after in runs.texts[span.document_id]
+    assert before + gold + after in runs.texts[span.document_id] and len(before) == len(after) == 160
 
 
 def test_of_many_references_only_the_first_bring_their_text() -> None:

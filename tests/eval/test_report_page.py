@@ -59,7 +59,17 @@ SHOWN: tuple[str, ...] = (
     ".chips",
     ".values",
 )
-SHOWN += ("h1", "#measures", "#slices", "#missing", "#ingest", "#manifest", ".hit .chips", ".tools select")
+SHOWN += (
+    "h1",
+    "#measures",
+    "#slices",
+    "#missing",
+    "#ingest",
+    "#judge",
+    "#manifest",
+    ".hit .chips",
+    ".tools select",
+)
 READ = ["body", ".muted", ".note", "a", "thead th", ".badge.better", ".tag.failed", ".verdict b", "mark.gold"]
 READ += ["mark.evidence", "mark.both", ".place", ".line-time", "button[aria-pressed=true]", "small", "nav a"]
 
@@ -89,7 +99,7 @@ def runs() -> Runs:
 def report(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     gate = check_gate(compare(runs.run, runs.baseline), [parse_requirement("iou>=-0.01")])
     target = tmp_path_factory.mktemp("report") / "report.html"
-    return write_report(runs.run, target, baseline=runs.baseline, gate=gate, text_of=runs.texts.get)
+    return write_report(runs.run, target, baseline=runs.baseline, gate=gate)
 
 
 @pytest.fixture
@@ -142,7 +152,7 @@ def press(browser: Browser, *keys: str) -> None:
 
 
 def test_hostile_text_is_shown_and_does_not_run(visit: Callable[..., Browser], tmp_path: Path) -> None:
-    page = write_report(hostile_run(), tmp_path / "hostile.html", text_of=lambda source: HOSTILE * 2)
+    page = write_report(hostile_run(), tmp_path / "hostile.html")
     shown = "".join("\ufffd" if each in "\x00\x1b\ud800\u202e" else each for each in HOSTILE)
     browser = visit("#q-" + quote(shown, safe="!*'()"), page=page)
     assert browser.execute_script("return window.ran") is None

@@ -37,6 +37,7 @@ def whole(text: str = TEXT) -> Run:
     outcome = Outcome(
         question=Question("q1", text, (span,), text, {"corpus": "law", "filters": {"source": "a.md"}}),
         gold=(text,),
+        around=((text, ""),),
         found=(found,),
         ranked=(Ranked("c1", span, 0.5), Ranked("c2", Span("b.md", 0, 4), 0.25)),
         reply=reply,

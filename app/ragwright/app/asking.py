@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ragwright.core.errors import InputError
 from ragwright.core.types import Answer, Hit, Question, Span
+from ragwright.eval.twins import evidence_spans
 from ragwright.eval.values import Found, Outcome, Ranked, Reply
 
 if TYPE_CHECKING:
@@ -53,10 +54,12 @@ def ask(
     Args:
         system: What is asked.
         questions: Their references name documents by their source.
-        dial: Shares at which evidence is also chosen.
+        dial: Shares at which evidence is also chosen, for questions with references.
         add: What the generator is given, made from the hits: a test may add passages.
         done: Called after each question.
     """
+    if questions:  # the first search pays for what is made ready, and no question should
+        system.retriever.find("warm up", options=system.options)
     outcomes = []
     for question in questions:
         try:
@@ -75,6 +78,7 @@ def _ask(
 ) -> Outcome:
     filters = question.metadata.get("filters", {})
     finding = system.retriever.find(question.text, filters=filters, options=system.options)
+    dial = dial if question.references else ()
     started = time.perf_counter()
     hits = finding.hits()
     chosen = time.perf_counter()
@@ -87,7 +91,7 @@ def _ask(
         found=tuple(_found(hit) for hit in hits),
         ranked=_ranked(system, finding),
         reply=reply,
-        dial={share: _evidence(finding.hits(share=share)) for share in dial if question.references},
+        dial={share: _evidence(finding.hits(share=share), question) for share in dial},
         seconds=seconds,
     )
 
@@ -103,8 +107,7 @@ def _reply(system: System, question: Question, hits: Sequence[Hit]) -> Reply | N
         return None
     answer: Answer = system.generator.answer(question.text, hits)
     citations = tuple(
-        replace(each, span=_at_source(each.span, system.sources[each.span.document_id]))
-        for each in answer.citations
+        replace(each, span=_at_source(each.span, _source(system, each.span))) for each in answer.citations
     )
     return Reply(answer.text, citations, answer.refused, answer.support, answer.usage)
 
@@ -124,8 +127,13 @@ def _found(hit: Hit) -> Found:
     )
 
 
-def _evidence(hits: Sequence[Hit]) -> tuple[Span, ...]:
-    return tuple(_at_source(each.span, hit.source) for hit in hits for each in hit.evidence)
+def _evidence(hits: Sequence[Hit], question: Question) -> tuple[Span, ...]:
+    return tuple(evidence_spans([_found(hit) for hit in hits], question.references))
+
+
+def _source(system: System, span: Span) -> str:
+    """The source of a span's document; a passage that a test made up keeps its own name."""
+    return system.sources.get(span.document_id, span.document_id)
 
 
 def _at_source(span: Span, source: str) -> Span:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ragwright.app.console import Console, Styled, escape_control
@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from ragwright.eval.compare import Change, Comparison, Difference
     from ragwright.eval.values import Run
 
-_ERRORS_SHOWN = 5
+_MISSING_SHOWN = 5
+_DIAL_SHOWN = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+_MAIN = (
+    "recall", "precision", "iou", "chunk_recall", "precision_omega", "compat_recall", "compat_iou", "nDCG@10",
+    "RR@10", "R@10", "token_f1", "quote_fidelity", "citation_precision", "citation_recall",
+    "answered_unanswerable", "refused_answerable", "faithfulness", "answer_relevancy", "context_precision",
+    "context_recall", "factual_correctness",
+)  # fmt: skip
 _PERTURBED_SHOWN = ("iou", "recall", "nDCG@10", "citation_recall", "quote_fidelity")
 _CHANGES_SHOWN = 20
 _QUESTION_CHARACTERS = 90
@@ -24,8 +31,8 @@ def figure(value: float) -> str:
     return f"{value:.3f}"
 
 
-def tell_estimates(run: Run, console: Console) -> None:
-    """A table of every measure with its 95 % interval, and one of what perturbations cost."""
+def tell_estimates(run: Run, console: Console, *, everything: bool) -> None:
+    """A table of the main measures, or of all, with their intervals, and one of what perturbations cost."""
     from ragwright.eval.perturb import drops
     from ragwright.eval.statistics import estimates
 
@@ -34,6 +41,7 @@ def tell_estimates(run: Run, console: Console) -> None:
     rows = [
         (name, figure(each.mean), f"{figure(each.low)} to {figure(each.high)}", f"{each.n:,}")
         for name, each in found.items()
+        if everything or name in _MAIN
     ]
     console.table(["measure", "mean", "95 % interval", "questions"], rows)
     lost = [each for each in drops(run.rows) if each.measure in _PERTURBED_SHOWN]
@@ -46,29 +54,34 @@ def tell_estimates(run: Run, console: Console) -> None:
         console.table(["changed by", "measure", "before", "after", "questions"], cells)
 
 
-def tell_frontier(points: Sequence[Mapping[str, float]], console: Console) -> None:
-    """A table of the evidence dial: what each position would give."""
-    if points:
+def tell_frontier(run: Run, console: Console, *, everything: bool) -> None:
+    """A table of the evidence dial: what its positions would give."""
+    points = run.manifest["frontier"]
+    shown = points if everything else [each for each in points if each["share"] in _DIAL_SHOWN]
+    if shown:
         rows = [
-            (f"{p['share']:.2f}", figure(p["recall"]), figure(p["iou"]), figure(p["precision"]))
-            for p in points
+            (f"{each['share']:.2f}", *(figure(each[name]) for name in ("recall", "iou", "precision")))
+            for each in shown
         ]
         console.out("")
         console.table(["evidence dial", "recall", "iou", "precision"], rows)
 
 
-def tell_errors(run: Run, console: Console) -> None:
-    """Name the questions that could not be asked; they scored zero."""
-    failed = [outcome for outcome in run.outcomes if outcome.error]
-    for outcome in failed[:_ERRORS_SHOWN]:
+def tell_missing(run: Run, console: Console) -> None:
+    """Name the questions without a result; they scored zero."""
+    missing = [outcome for outcome in run.outcomes if outcome.error or not outcome.found]
+    for outcome in missing[:_MISSING_SHOWN]:
         identity = escape_control(outcome.question.id, keep="")
-        console.complain(Styled("failed ", "red"), f"question {identity}: {outcome.error}")
-    if len(failed) > _ERRORS_SHOWN:
-        console.complain(f"and {len(failed) - _ERRORS_SHOWN:,} more; the report lists each")
+        word = Styled("failed " if outcome.error else "empty ", "red")
+        console.complain(word, f"question {identity}: {outcome.error or 'nothing was found'}")
+    if len(missing) > _MISSING_SHOWN:
+        console.complain(
+            f"and {len(missing) - _MISSING_SHOWN:,} more without a result; the report lists each"
+        )
 
 
 def tell_comparison(comparison: Comparison, console: Console) -> None:
-    """A table of every measure in both runs, with the paired test."""
+    """A table of every measure in both runs, with the paired test; what else is unlike as remarks."""
     rows = [_difference_row(each) for each in comparison.differences]
     console.table(
         [
@@ -77,13 +90,17 @@ def tell_comparison(comparison: Comparison, console: Console) -> None:
             comparison.baseline,
             "difference",
             "95 % interval",
-            "p",
+            "p adj.",
             "won",
             "lost",
             "same",
         ],
         rows,
     )
+    for note in comparison.notes:
+        console.note(note)
+    for name, reason in comparison.left_out.items():
+        console.note(Styled("left out ", "dim"), f"{name}: {reason}")
 
 
 def _difference_row(each: Difference) -> tuple[str | Styled, ...]:

@@ -1,42 +1,29 @@
-"""One evaluation from a data set to a run: which documents, asked how, scored against what."""
+"""One evaluation from a data set to a run: asked how, scored against what."""
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ragwright.app.access import reading, writing
-from ragwright.app.asking import System, ask
-from ragwright.app.console import Console
-from ragwright.app.indexing import discover_paths, index_texts, ingest_files
+from ragwright.app.asking import DIAL, System, ask
+from ragwright.app.evaluated import Place
 from ragwright.app.judged import judge_facts, judged_by_model
 from ragwright.app.perturbed import perturbed_rows
-from ragwright.app.progress import Progress
 from ragwright.app.run_manifest import run_manifest
 from ragwright.app.workspace import Workspace
+from ragwright.core.errors import InputError
 from ragwright.core.types import Question, Span
 from ragwright.eval.values import Dataset, Outcome, Run
 
 if TYPE_CHECKING:
-    from ragwright.core.config import Config
     from ragwright.eval.overlap import Units
     from ragwright.eval.score import Scoring
-    from ragwright.ingest.report import IngestReport
 
 UnitName = Literal["characters", "tokens"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The workspace that is evaluated, and the ingest that made it, if it is a temporary one."""
-
-    workspace: Workspace
-    ingest: IngestReport | None
+_AROUND = 160  # characters that are kept before and after a reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +46,32 @@ class Request:
     verdicts: Path | None = None
     seed: int = 0
 
+    def facts(self) -> dict[str, Any]:
+        """What a manifest says of it: values of unlike requests are not compared."""
+        facts = asdict(self)
+        del facts["verdicts"]
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A system with questions whose labels fit its documents.
+
+    Attributes:
+        system: What is asked.
+        questions: Their references name documents by their source.
+        scoring: What outcomes are scored against.
+    """
+
+    system: System
+    questions: list[Question]
+    scoring: Scoring
+
+    @property
+    def dial(self) -> Sequence[float]:
+        """Positions of the evidence dial to ask for: none where whole documents are judged."""
+        return () if self.scoring.judgements else DIAL
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -68,52 +81,30 @@ class Evaluation:
     scoring: Scoring
 
 
-@contextmanager
-def evaluated_workspace(
-    config: Config, dataset: Dataset, *, documents: Path | None, present: bool, console: Console
-) -> Iterator[Place]:
-    """The workspace to ask.
-
-    Args:
-        config: Every setting.
-        dataset: Whose texts, if it has any, are put into a temporary workspace.
-        documents: A file or folder to ingest into a temporary workspace instead.
-        present: Ask the present workspace, even though the data set has texts of its own.
-        console: Told how far the ingest is.
+def prepare(workspace: Workspace, dataset: Dataset, request: Request) -> Prepared:
+    """Check labels against the documents, and get ready to ask.
 
     Raises:
-        InputError: The present workspace holds no documents, or `documents` does not exist.
+        InputError: A label does not fit the documents, or holds no unit that is counted; the message names
+            the row. Or more chunks are to be scored than are found.
     """
-    if documents is None and (present or not dataset.texts):
-        with reading(config, purpose="ragwright eval", console=console) as workspace:
-            workspace.live()
-            yield Place(workspace, None)
-        return
-    with tempfile.TemporaryDirectory(prefix="ragwright-eval-") as folder:
-        apart = _temporary(config, Path(folder))
-        project = None if documents is None else documents.resolve().parent
-        with writing(apart, purpose="ragwright eval", make=True, project=project) as workspace:
-            yield Place(workspace, _fill(workspace, dataset, documents, console))
+    from ragwright.eval.binding import bind, bind_judgements
+    from ragwright.eval.score import Scoring
 
-
-def _temporary(config: Config, folder: Path) -> Config:
-    """The settings with everything that is stored in a folder of its own, but for converted models."""
-    models = config.encoder.cache or config.workspace / "models"
-    return config.model_copy(
-        update={
-            "workspace": folder / ".ragwright",
-            "encoder": config.encoder.model_copy(update={"cache": models.absolute()}),
-            "index": type(config.index)(),
-            "catalog": type(config.catalog)(),
-        }
-    )
-
-
-def _fill(workspace: Workspace, dataset: Dataset, documents: Path | None, console: Console) -> IngestReport:
-    with Progress(console) as progress:
-        if documents is not None:
-            return ingest_files(workspace, discover_paths(workspace, [documents]), progress)
-        return index_texts(workspace, dataset.texts, progress)
+    texts = _Texts(workspace)
+    questions = bind(dataset, texts.sources, texts)
+    judgements = bind_judgements(dataset, texts.sources)
+    system = _system(workspace, texts.sources, answers=request.answers)
+    if request.published > system.options.limit:
+        raise InputError(
+            f"--published {request.published} wants more chunks than search.limit finds "
+            f"({system.options.limit}); raise it with --set search.limit={request.published}"
+        )
+    units = _units(workspace, texts, request.units)
+    if not judgements:
+        _check_units(questions, dataset, units)
+    scoring = Scoring(units, system.spans, judgements, texts, request.published, request.answers)
+    return Prepared(system, questions, scoring)
 
 
 def evaluate(
@@ -134,63 +125,60 @@ def evaluate(
         done: Called after each question.
 
     Raises:
-        InputError: A label does not fit the documents; the message names the row.
+        InputError: See `prepare`.
     """
     from ragwright.eval.score import frontier, score
 
-    started = time.perf_counter()
-    workspace = place.workspace
-    texts = Texts(workspace)
-    questions, scoring = bound(workspace, dataset, texts, request)
-    system = system_of(workspace, answers=request.answers)
-    loaded = time.perf_counter()
-    outcomes = [_with_gold(each, texts) for each in ask(system, questions, done=done)]
-    asked = time.perf_counter()
+    workspace, watch = place.workspace, _Watch()
+    prepared = prepare(workspace, dataset, request)
+    system, questions, scoring = prepared.system, prepared.questions, prepared.scoring
+    watch.lap("prepare")
+    outcomes = [_with_gold(each, scoring) for each in ask(system, questions, dial=prepared.dial, done=done)]
+    watch.lap("ask")
     rows = score(outcomes, scoring)
     points = frontier(outcomes, scoring.units)
-    scored = time.perf_counter()
-    glossary, changes = workspace.profile.glossary, request.perturbations
-    rows += perturbed_rows(system, questions, scoring, changes, glossary=glossary, seed=request.seed)
-    perturbed = time.perf_counter()
+    watch.lap("score")
+    rows += perturbed_rows(
+        prepared, outcomes, request.perturbations, glossary=workspace.profile.glossary, seed=request.seed
+    )
+    watch.lap("perturb")
     judged = judged_by_model(workspace, outcomes, cache=request.verdicts) if request.verdicts else None
-    seconds = {
-        "prepare": loaded - started,
-        "ask": asked - loaded,
-        "score": scored - asked,
-        "perturb": perturbed - scored,
-        "judge": time.perf_counter() - perturbed,
-    }
+    watch.lap("judge")
     manifest = run_manifest(
-        workspace,
-        dataset,
-        name=name,
-        ingest=place.ingest,
-        seconds=seconds,
-        seeds={"sample": request.seed, "perturbations": request.seed, "bootstrap": 0},
-        units=scoring.units.name,
+        place, dataset, name=name, request=request.facts(), seconds=watch.seconds, units=scoring.units.name
     )
     manifest |= {"frontier": points, "judge": judged and judge_facts(judged)}
-    return Evaluation(Run(manifest, tuple(outcomes), tuple(rows) + (judged.rows if judged else ())), scoring)
+    return Evaluation(Run(manifest, tuple(outcomes), (*rows, *(judged.rows if judged else ()))), scoring)
 
 
-def system_of(workspace: Workspace, *, answers: bool) -> System:
-    """What a workspace offers to be asked."""
+class _Watch:
+    """Wall time by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        """A stage has ended."""
+        now = time.perf_counter()
+        self.seconds[stage], self._last = now - self._last, now
+
+
+def _system(workspace: Workspace, sources: Mapping[str, str], *, answers: bool) -> System:
+    """What a workspace offers to be asked; `sources` has the document id of every source."""
     version, _ = workspace.live()
-    sources = {identity: source for source, identity in workspace.catalog.sources().items()}
-    spans = {
-        row.id: Span(sources[row.document_id], row.start, row.end)
-        for row in workspace.catalog.ledger(version)
-    }
+    by_id = {identity: source for source, identity in sources.items()}
+    ledger = workspace.catalog.ledger(version)
     return System(
         retriever=workspace.retriever,
         generator=workspace.generator if answers else None,
-        spans=spans,
-        sources=sources,
+        spans={row.id: Span(by_id[row.document_id], row.start, row.end) for row in ledger},
+        sources=by_id,
         options=workspace.search_options(),
     )
 
 
-class Texts:
+class _Texts:
     """Canonical texts of a workspace by source, each read once.
 
     Attributes:
@@ -210,34 +198,32 @@ class Texts:
         return self._known[source]
 
 
-def bound(
-    workspace: Workspace, dataset: Dataset, texts: Texts, request: Request
-) -> tuple[list[Question], Scoring]:
-    """The questions with checked labels, and what their outcomes are scored against.
-
-    Raises:
-        InputError: A label does not fit the documents; the message names the row.
-    """
-    from ragwright.eval.binding import bind, bind_judgements
-    from ragwright.eval.score import Scoring
-
-    questions = bind(dataset, texts.sources, texts)
-    judgements = bind_judgements(dataset, texts.sources)
-    spans = system_of(workspace, answers=False).spans
-    return questions, Scoring(
-        _units(workspace, texts, request.units), spans, judgements, texts, request.published
-    )
-
-
-def _units(workspace: Workspace, texts: Texts, name: UnitName) -> Units:
+def _units(workspace: Workspace, texts: _Texts, name: UnitName) -> Units:
     from ragwright.eval.overlap import Characters, TokenUnits
 
     if name == "characters":
         return Characters()
-    tokenizer = workspace.encoder.tokenizer
-    return TokenUnits(lambda source: tokenizer.spans(texts(source) or ""))
+    encoder = workspace.encoder
+    told = f"tokens of {workspace.config.encoder.model} ({encoder.fingerprint})"
+    return TokenUnits(lambda source: encoder.tokenizer.spans(texts(source) or ""), name=told)
 
 
-def _with_gold(outcome: Outcome, texts: Texts) -> Outcome:
-    gold = tuple((texts(s.document_id) or "")[s.start : s.end] for s in outcome.question.references)
-    return replace(outcome, gold=gold)
+def _check_units(questions: Sequence[Question], dataset: Dataset, units: Units) -> None:
+    """Every label holds something that is counted: else the error would come after everything was asked."""
+    rows = {item.id: item.row or item.id for item in dataset.items}
+    for question in questions:
+        if question.references and not any(
+            end > start for _, start, end in units.ranges(question.references)
+        ):
+            raise InputError(f"{rows[question.id]}: its references hold no {units.name}; count in characters")
+
+
+def _with_gold(outcome: Outcome, scoring: Scoring) -> Outcome:
+    """The outcome with the characters of its references, and what stands around them."""
+    gold, around = [], []
+    for span in outcome.question.references:
+        text = scoring.text_of(span.document_id) or ""
+        gold.append(text[span.start : span.end])
+        before = text[max(0, span.start - _AROUND) : span.start]
+        around.append((before, text[span.end : span.end + _AROUND]))
+    return replace(outcome, gold=tuple(gold), around=tuple(around))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from ragwright.core.errors import IndexDamaged
 
 if TYPE_CHECKING:
     from ragwright.core.protocols import ChunkIndex
+    from ragwright.core.types import Document
     from ragwright.eval.values import SourceText
     from ragwright.ingest.catalog_values import Manifest
     from ragwright.ingest.discover import Discovery
@@ -71,14 +72,24 @@ def ingest_files(
 
 def index_texts(workspace: Workspace, texts: Sequence[SourceText], observer: Observer) -> IngestReport:
     """Put a data set's documents into an empty workspace as they are; see `ragwright.ingest.texts`."""
-    from ragwright.ingest.texts import as_document, ingest_texts
+    from ragwright.ingest.texts import as_document
+
+    made = (as_document(t.source, t.text, title=t.title, metadata=t.metadata) for t in texts)
+    return index_documents(workspace, made, total=len(texts), observer=observer)
+
+
+def index_documents(
+    workspace: Workspace, documents: Iterable[Document], *, total: int, observer: Observer
+) -> IngestReport:
+    """Put documents that need no parsing into an empty workspace; see `ragwright.ingest.texts`."""
+    from ragwright.ingest.texts import ingest_texts
 
     version, index = _index_for(workspace)
     domain = workspace.config.domain
     report = ingest_texts(
-        (as_document(t.source, t.text, title=t.title, metadata=t.metadata) for t in texts),
+        documents,
         workspace.target(version, index),
-        total=len(texts),
+        total=total,
         chunker=workspace.chunker(domain),
         domain=domain,
         observer=observer,

@@ -14,11 +14,12 @@ from ragwright.eval.measures import measure_of
 from ragwright.eval.values import Outcome, Row
 
 if TYPE_CHECKING:
-    from ragwright.eval.score import Scoring
+    from ragwright.app.evaluation import Prepared
 
 PASSAGES = ("irrelevant", "contradicting")
 """What is done to the context of an answer, beside the rules that change questions."""
 
+_UNTOUCHED = ("precision_omega", "compat_omega")  # no question has a part in them
 _ADDED = 3  # irrelevant passages in front of the real ones
 _POOL = 100  # questions whose best hits irrelevant passages are taken from
 
@@ -41,9 +42,8 @@ def chosen(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def perturbed_rows(
-    system: System,
-    questions: Sequence[Question],
-    scoring: Scoring,
+    prepared: Prepared,
+    outcomes: Sequence[Outcome],
     names: Sequence[str],
     *,
     glossary: Mapping[str, Sequence[str]],
@@ -51,44 +51,59 @@ def perturbed_rows(
 ) -> list[Row]:
     """Rows under every perturbation, over the questions that it applies to.
 
-    A changed question is measured on everything, a spoiled context on the answer alone.
+    A changed question is measured on everything that it can change, a spoiled context on the answer alone.
 
     Args:
-        system: What is asked.
-        questions: As they are.
-        scoring: What outcomes are scored against.
+        prepared: What is asked, and what outcomes are scored against.
+        outcomes: Of the questions as they are.
         names: See `chosen`.
         glossary: Term to its acronyms and synonyms; the first one is used.
         seed: Of everything that is drawn.
+
+    Raises:
+        InputError: Answers were not asked for, and the context of answers is to be spoiled.
     """
     from ragwright.eval.perturb import perturb, perturbed_rows
     from ragwright.eval.score import score
 
+    system, scoring = prepared.system, prepared.scoring
     short = {synonyms[0]: term for term, synonyms in glossary.items() if synonyms}
     rows: list[Row] = []
     for name in names:
         if name in PASSAGES:
-            found = score(_ask_spoiled(system, questions, name, seed=seed), scoring)
+            found = score(_ask_spoiled(prepared, outcomes, name, seed=seed), scoring)
             found = [row for row in found if _is_of_answers(row)]
         else:
-            changed = (perturb(each, name, seed=seed, glossary=short) for each in questions)
-            found = score(ask(system, [each for each in changed if each is not None], dial=()), scoring)
+            changed = (perturb(each, name, seed=seed, glossary=short) for each in prepared.questions)
+            asked = ask(system, [each for each in changed if each is not None], dial=())
+            found = [row for row in score(asked, scoring) if row.measure not in _UNTOUCHED]
         rows += perturbed_rows(found, name)
     return rows
 
 
-def _ask_spoiled(system: System, questions: Sequence[Question], name: str, *, seed: int) -> list[Outcome]:
+def _ask_spoiled(prepared: Prepared, outcomes: Sequence[Outcome], name: str, *, seed: int) -> list[Outcome]:
+    """Outcomes of the questions whose context the perturbation changes; of the others it says nothing."""
+    system = prepared.system
     if system.generator is None:
         raise InputError(f'"{name}" spoils the context of answers; it needs them, so leave --no-answers out')
-    pool = _pool(system, questions) if name == "irrelevant" else []
-    add = _contradicted(seed) if name == "contradicting" else _among_irrelevant(pool, seed)
-    return ask(system, questions, dial=(), add=add)
+    pool = _pool(system, outcomes) if name == "irrelevant" else []
+    spoil = _contradicted(seed) if name == "contradicting" else _among_irrelevant(pool, seed)
+    touched: set[str] = set()
+
+    def add(question: Question, hits: list[Hit]) -> list[Hit]:
+        spoiled = spoil(question, hits)
+        if len(spoiled) != len(hits):
+            touched.add(question.id)
+        return spoiled
+
+    asked = ask(system, prepared.questions, dial=(), add=add)
+    return [outcome for outcome in asked if outcome.question.id in touched]
 
 
-def _pool(system: System, questions: Sequence[Question]) -> list[Hit]:
-    """The best hits of many questions, each chunk once."""
+def _pool(system: System, outcomes: Sequence[Outcome]) -> list[Hit]:
+    """The best hits of many questions that could be asked, each chunk once."""
     hits: dict[str, Hit] = {}
-    for question in questions[:_POOL]:
+    for question in [outcome.question for outcome in outcomes if outcome.found][:_POOL]:
         filters = question.metadata.get("filters", {})
         found = system.retriever.find(question.text, filters=filters, options=system.options).hits()
         hits |= {hit.chunk.id: hit for hit in found[:2] if hit.evidence}
@@ -134,8 +149,10 @@ def _opposite(hit: Hit, seed: int) -> list[Hit]:
 
 
 def _said(evidence: Evidence, text: str) -> Evidence:
+    """A passage of a document that is not there, so that citing it meets no reference."""
     start = evidence.span.start
-    return replace(evidence, text=text, span=Span(evidence.span.document_id, start, start + len(text)))
+    made_up = f"{evidence.span.document_id} contradicted"
+    return replace(evidence, text=text, span=Span(made_up, start, start + len(text)))
 
 
 def _is_of_answers(row: Row) -> bool:

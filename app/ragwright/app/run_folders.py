@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
 _UNSAFE = re.compile(r"[^\w.-]+")
 
 
-def new_run(config: Config, *, dataset: str, name: str | None) -> Path:
-    """The folder of a run that is about to be made; the folder itself is not.
+@contextmanager
+def new_run(config: Config, *, dataset: str, name: str | None) -> Iterator[Path]:
+    """A folder for a run, held from the start so that no other run takes its name; removed if nothing came.
 
     Args:
         config: Whose workspace keeps runs.
@@ -24,27 +27,37 @@ def new_run(config: Config, *, dataset: str, name: str | None) -> Path:
         name: What the user calls it; None makes a name.
 
     Raises:
-        InputError: There is a run of that name, or the name is no plain folder name.
+        InputError: There is a run of that name, the name is no plain folder name, or the folder cannot be
+            made.
     """
-    runs = config.workspace / "runs"
-    if name is None:
-        stem = _UNSAFE.sub("-", dataset).strip(".-") or "run"
-        return _free(runs / f"{stem}-{datetime.now():%Y%m%d-%H%M%S}")
-    if _UNSAFE.search(name) or name.startswith("."):
-        raise InputError(
-            f'the run\'s name "{name}" is no plain folder name; use letters, digits, "-" and "_"'
-        )
-    if (runs / name).exists():
-        raise InputError(f"there is a run {name} in {runs} already; choose another --name, or delete it")
-    return runs / name
+    folder = _made(config.workspace / "runs", dataset=dataset, name=name)
+    try:
+        yield folder
+    finally:
+        with suppress(OSError):  # it is not empty once there is a run
+            folder.rmdir()
 
 
-def _free(folder: Path) -> Path:
-    candidate, number = folder, 1
-    while candidate.exists():
-        number += 1
-        candidate = folder.with_name(f"{folder.name}-{number}")
-    return candidate
+def _made(runs: Path, *, dataset: str, name: str | None) -> Path:
+    if name is not None and (not name or _UNSAFE.search(name) or name.startswith(".")):
+        raise InputError(f'--name "{name}" is no plain folder name; use letters, digits, "-" and "_"')
+    stem = _UNSAFE.sub("-", dataset).strip(".-") or "run"
+    folder = runs / (name or f"{stem}-{datetime.now():%Y%m%d-%H%M%S}")
+    number = 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if name is not None:
+                raise InputError(
+                    f"there is a run {name} in {runs} already; choose another --name, or delete it"
+                ) from None
+            number += 1
+            folder = runs / f"{folder.name.partition('+')[0]}+{number}"
+        except OSError as error:
+            raise InputError(f"{folder} cannot be made ({error.strerror}); check its owner") from error
+        else:
+            return folder
 
 
 def find_run(config: Config, name: str) -> Path:

@@ -10,34 +10,31 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ragwright.app.console import plain
+from ragwright.app.evaluated import Place, digest_of
 from ragwright.core.config import settings
 
 if TYPE_CHECKING:
-    from ragwright.app.workspace import Workspace
     from ragwright.core.config import Config
     from ragwright.eval.values import Dataset
-    from ragwright.ingest.report import IngestReport
 
 
 def run_manifest(
-    workspace: Workspace,
+    place: Place,
     dataset: Dataset,
     *,
     name: str,
-    ingest: IngestReport | None,
+    request: Mapping[str, Any],
     seconds: Mapping[str, float],
-    seeds: Mapping[str, int],
     units: str,
 ) -> dict[str, Any]:
     """What was run on what.
 
     Args:
-        workspace: That was asked.
-        dataset: That it was asked.
+        place: What was asked.
+        dataset: What it was asked.
         name: Of the run.
-        ingest: The ingest that made the workspace, if it is a temporary one.
+        request: What was wanted of the evaluation.
         seconds: Wall time by stage.
-        seeds: Of everything that was drawn.
         units: What overlap was counted in.
 
     Returns:
@@ -45,6 +42,7 @@ def run_manifest(
     """
     from ragwright.eval.machine import code_facts, machine_facts, peak_megabytes
 
+    workspace, ingest = place.workspace, place.ingest
     version, index = workspace.live()
     counts = workspace.catalog.counts(version)
     return {
@@ -58,13 +56,15 @@ def run_manifest(
             "questions": len(dataset.items),
             "answerable": sum(item.answerable for item in dataset.items),
             "documents": counts.documents,
+            "documents_digest": digest_of(workspace),
         },
+        "request": dict(request),
         "config": config_facts(workspace.config),
         "models": {"encoder": index.fingerprint},
         "index": {"version": version, "chunks": counts.chunks, "chunkers": dict(index.chunkers)},
         "code": code_facts(),
         "machine": machine_facts(),
-        "seeds": dict(seeds),
+        "seeds": {"sample": request["seed"], "perturbations": request["seed"], "bootstrap": 0},
         "units": units,
         "seconds": dict(seconds),
         "peak_megabytes": peak_megabytes(),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragwright.app.asking import ask
-from ragwright.app.evaluation import Place, Request, Texts, bound, evaluated_workspace, system_of
+from ragwright.app.evaluated import Material, Place, evaluated_workspace
+from ragwright.app.evaluation import Request, prepare
 from ragwright.core.config import Config, settings, with_settings
 from ragwright.core.errors import InputError
 from ragwright.core.settings_sources import from_assignments
@@ -29,7 +30,8 @@ _SEARCH = ("search",)  # and a change of these only another search
 
 DEFAULT_AXES: Axes = {
     "chunk.strategy": ("structure", "recursive"),
-    "chunk.tokens": (128, 200, 254),
+    "chunk.tokens": (128, 200),
+    "search.fusion": ("weighted", "rrf"),
     "search.dense_weight": (0.3, 0.5, 0.7),
     DIAL: (0.5, 0.6, 0.7, 0.8, 0.9),
 }
@@ -43,14 +45,14 @@ class Sweep:
         config: Every setting; the axes vary some.
         dataset: What is asked.
         axes: Values by dotted key.
-        documents: See `evaluated_workspace`.
+        material: Which documents are asked.
         results: File that measured points are appended to and read from.
     """
 
     config: Config
     dataset: Dataset
     axes: Axes
-    documents: Path | None
+    material: Material
     results: Path
 
 
@@ -68,9 +70,16 @@ def parse_axes(texts: Sequence[str]) -> dict[str, tuple[Any, ...]]:
             raise InputError(f"--vary {text}: wanted key=value,value, such as chunk.tokens=128,200")
         if key not in known or key.partition(".")[0] not in (*_INDEX, *_SEARCH):
             raise InputError(f"--vary {text}: wanted a setting of domain, chunk, encoder or search")
-        assigned = from_assignments([f"{key}={value}" for value in dict.fromkeys(values.split(","))], known)
-        axes[key] = tuple(given.value for given in assigned)
+        assigned = from_assignments([f"{key}={value}" for value in values.split(",")], known)
+        axes[key] = tuple(dict.fromkeys((*axes.get(key, ()), *(given.value for given in assigned))))
+        if not axes[key]:
+            raise InputError(f"--vary {text} names no value")
     return axes
+
+
+def needs_other_indexes(axes: Axes) -> bool:
+    """Whether some combination is searched in an index of its own."""
+    return any(key.partition(".")[0] in _INDEX for key in axes)
 
 
 def grid(axes: Axes) -> Iterator[dict[str, Any]]:
@@ -111,7 +120,7 @@ def sweep(
     known = _read(task.results)
     wanted = list(grid(task.axes))
     for each in wanted:
-        with_settings(task.config, each)  # all are checked before the first is measured
+        with_settings(task.config, each)  # the ranges of all are checked before the first is measured
     done(sum(_key(each) in known for each in wanted))
     for index_point, group in itertools.groupby(_ordered(wanted), key=_index_part):
         missing = [each for each in group if _key(each) not in known]
@@ -128,9 +137,7 @@ def _measure(
 ) -> Iterator[Candidate]:
     """Measure points that share an index."""
     config = with_settings(task.config, dict(index_point))
-    with evaluated_workspace(
-        config, task.dataset, documents=task.documents, present=False, console=console
-    ) as place:
+    with evaluated_workspace(config, task.material, console=console) as place:
         for _, group in itertools.groupby(wanted, key=_without_dial):
             yield from _measure_search(place, task.dataset, list(group))
 
@@ -142,15 +149,15 @@ def _measure_search(place: Place, dataset: Dataset, wanted: Sequence[Settings]) 
 
     workspace = place.workspace
     config = with_settings(workspace.config, {k: v for k, v in wanted[0].items() if k.startswith("search.")})
-    questions, scoring = bound(workspace, dataset, Texts(workspace), Request(answers=False))
-    options = SearchOptions(**config.search.model_dump())
-    system = replace(system_of(workspace, answers=False), options=options)
-    shares = [each.get(DIAL, options.evidence) for each in wanted]
-    outcomes = ask(system, questions, dial=shares)
+    prepared = prepare(workspace, dataset, Request(answers=False))
+    options, scoring = SearchOptions(**config.search.model_dump()), prepared.scoring
+    system = replace(prepared.system, options=options)
+    shares = [each.get(DIAL, options.evidence) for each in wanted] if prepared.dial else []
+    outcomes = ask(system, prepared.questions, dial=shares)
     common = score(outcomes, scoring)
     seconds = sum(sum(each.seconds.values()) for each in outcomes) / max(1, len(outcomes))
-    for point, share in zip(wanted, shares, strict=True):
-        at_share = dial_rows(outcomes, share, scoring.units)
+    for number, point in enumerate(wanted):
+        at_share = dial_rows(outcomes, shares[number], scoring.units) if shares else []
         yield Candidate(point, _values([*common, *at_share]), seconds)
 
 
@@ -180,13 +187,13 @@ def _key(point: Settings) -> str:
 
 
 def _read(path: Path) -> dict[str, Candidate]:
-    """The points that were measured; a last line that a crash cut short is measured again."""
+    """The points that were measured; what cannot be read, as a line that was cut short, is measured again."""
     known: dict[str, Candidate] = {}
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
                 candidate = Candidate(**json.loads(line))
-            except ValueError:
+            except (ValueError, TypeError):
                 continue
             known[_key(candidate.settings)] = candidate
     return known

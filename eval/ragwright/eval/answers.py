@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ragwright.core.types import Question
-from ragwright.eval.replies import asked, citation_precision, citation_recall, given, quote_fidelity
+from ragwright.eval.replies import asked, citation_precision, citation_recall, given, quote_fidelity, refused
 from ragwright.eval.risk import RiskPoint, risk_coverage
 from ragwright.eval.text_match import exact_match, rouge_l, token_f1, without_markers
 from ragwright.eval.values import Outcome, Row
@@ -34,20 +34,25 @@ __all__ = ["RiskPoint", "answer_rows", "risk_coverage"]
 _TEXT_MEASURES = (("exact_match", exact_match), ("token_f1", token_f1), ("rouge_l", rouge_l))
 
 
-def answer_rows(outcomes: Sequence[Outcome], *, text_of: Callable[[str], str | None]) -> list[Row]:
+def answer_rows(
+    outcomes: Sequence[Outcome], *, text_of: Callable[[str], str | None], answers: bool | None = None
+) -> list[Row]:
     """Rows of every answer measure that applies, by question in the order given.
 
     Args:
-        outcomes: Those without a reply are left out, unless they failed in a run that answers: these take
-            the worst value of every measure that applies, 1 for the two where lower is better.
+        outcomes: Those that failed in a run that answers take the worst value of every measure that applies,
+            1 for the two where lower is better.
         text_of: Canonical text of a source; None for an unknown one.
+        answers: True: every question was to be answered, and one without a reply failed. False: none was, and
+            there are no rows. None: not known; a run answers if it has any reply, and outcomes with neither
+            reply nor error are left out.
 
     Returns:
         Values between 0 and 1; see the module for which question has which row.
     """
     return [
         Row(outcome.question.id, measure, value)
-        for outcome in asked(outcomes)
+        for outcome in asked(outcomes, answers=answers)
         for measure, value in _values(outcome, text_of)
     ]
 
@@ -59,7 +64,7 @@ def _values(outcome: Outcome, text_of: Callable[[str], str | None]) -> Iterator[
     if fidelity is not None:
         yield "quote_fidelity", fidelity
     if not references:
-        yield "answered_unanswerable", float(answer is not None or bool(outcome.error))
+        yield "answered_unanswerable", float(not refused(outcome))
         return
     precision = citation_precision(answer, references) if answer else None
     if precision is not None:

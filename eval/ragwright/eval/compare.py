@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from ragwright.core.errors import InputError
-from ragwright.eval.measures import measure_of
+from ragwright.eval.measures import PERTURBED, measure_of
 from ragwright.eval.statistics import Values, by_measure, estimate, holm, randomisation_test
 from ragwright.eval.values import Run
 
@@ -29,12 +30,14 @@ class Difference:
         low: Lower end of the 95 % bootstrap interval of the difference.
         high: Its upper end.
         p: Two-sided p value of the paired randomisation test.
-        p_adjusted: p after Holm's correction over all measures compared with it.
+        p_adjusted: p after Holm's correction over all measures compared with it; measures that differ alike
+            on the same questions count as one.
         n: Number of questions.
         wins: Questions on which the run is better, in the measure's own direction.
         losses: Questions on which it is worse.
         unchanged: Questions with equal values; one with a NaN counts in none of the three.
         unpaired: Questions left out because only one of the runs has a value.
+        missing: Those of them that only the baseline has a value for.
     """
 
     measure: str
@@ -50,6 +53,7 @@ class Difference:
     losses: int
     unchanged: int
     unpaired: int = 0
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Comparison:
         only_in_run: Ids of the questions that the baseline does not have, sorted.
         only_in_baseline: Ids of the questions that the run does not have, sorted.
         left_out: Why a measure of either run is not among the differences, by its name.
+        notes: What else makes the runs unlike, a sentence each.
     """
 
     run: str
@@ -71,6 +76,7 @@ class Comparison:
     only_in_run: tuple[str, ...] = ()
     only_in_baseline: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class Change:
 
 
 def compare(run: Run, baseline: Run, *, measures: Sequence[str] | None = None, seed: int = 0) -> Comparison:
-    """Pair two runs by question and test every measure that both have.
+    """Pair two runs by question and test every measure that both have and measured alike.
 
     Args:
         run: The run in question.
@@ -100,19 +106,24 @@ def compare(run: Run, baseline: Run, *, measures: Sequence[str] | None = None, s
     wanted = list(dict.fromkeys(measures if measures is not None else [*values, *others]))
     _require_same_dataset(run, baseline)
     _require_computed(wanted, values, others)
-    left_out = {name: why for name in wanted if (why := _why_left_out(name, values, others))}
+    reasons = {
+        name: _why_left_out(name, values, others) or _measured_otherwise(name, run, baseline)
+        for name in wanted
+    }
+    left_out = {name: why for name, why in reasons.items() if why}
     common = [name for name in wanted if name not in left_out]
     _require_same_units(run, baseline, common)
     tested = [_difference(name, values[name], others[name], seed=seed) for name in common]
-    adjusted = holm([each.p for each in tested])
+    hypotheses = [_hypothesis(values[name], others[name]) for name in common]
     ids, other_ids = _question_ids(run), _question_ids(baseline)
     return Comparison(
         run=name_of(run),
         baseline=name_of(baseline),
-        differences=tuple(replace(each, p_adjusted=p) for each, p in zip(tested, adjusted, strict=True)),
+        differences=_corrected(tested, hypotheses),
         only_in_run=tuple(sorted(ids - other_ids)),
         only_in_baseline=tuple(sorted(other_ids - ids)),
         left_out=left_out,
+        notes=_notes(run, baseline),
     )
 
 
@@ -132,6 +143,8 @@ def changes(run: Run, baseline: Run, measure: str) -> list[Change]:
         if measure not in table:
             raise InputError(f"run {name_of(each)!r} has no values of {measure!r}; {_has(table)}")
     _require_same_units(run, baseline, [measure])
+    if why := _measured_otherwise(measure, run, baseline):
+        raise InputError(f"{measure} of {name_of(run)!r} and {name_of(baseline)!r} cannot be compared: {why}")
     old = others[measure]
     found = [
         Change(question_id, value, old[question_id], value - old[question_id])
@@ -171,7 +184,27 @@ def _difference(
         losses=int(np.count_nonzero(gains < 0.0)),
         unchanged=int(np.count_nonzero(gains == 0.0)),
         unpaired=len(values) + len(baseline) - 2 * len(paired),
+        missing=len(baseline) - len(paired),
     )
+
+
+def _hypothesis(values: Mapping[str, float], baseline: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """What one measure's test rests on: each question in both runs with its difference."""
+    return tuple((each, value - baseline[each]) for each, value in values.items() if each in baseline)
+
+
+def _corrected(
+    tested: Sequence[Difference], hypotheses: Sequence[tuple[tuple[str, float], ...]]
+) -> tuple[Difference, ...]:
+    """The same with `p_adjusted`, equal hypotheses counted once.
+
+    Equal differences stay equal under every pattern of signs: such measures (precision, and precision with a
+    penalty where nothing was found twice) are rejected together or not at all.
+    """
+    raw = {key: each.p for key, each in zip(hypotheses, tested, strict=True)}
+    adjusted = dict(zip(raw, holm(list(raw.values())), strict=True))
+    pairs = zip(tested, hypotheses, strict=True)
+    return tuple(replace(each, p_adjusted=adjusted[key]) for each, key in pairs)
 
 
 def _lower_is_better(measure: str) -> bool:
@@ -190,6 +223,33 @@ def _why_left_out(measure: str, values: Table, others: Table) -> str:
     if values[measure].keys().isdisjoint(others[measure]):
         return "no question has it in both runs"
     return ""
+
+
+def _measured_otherwise(measure: str, run: Run, baseline: Run) -> str:
+    """Why the runs' values of a measure do not mean the same, or ""; what one does not record is not held."""
+    known = measure_of(measure)
+    group = known.group if known else ""
+    ways = (
+        (group == "published", "request", "published", "it was measured over the first {} chunks"),
+        (group == "judged", "config", "judge.model", "it was judged by {}"),
+        (PERTURBED in measure, "request", "seed", "its questions were perturbed with seed {}"),
+    )
+    for concerned, part, key, words in ways:
+        if concerned and (unlike := _unlike(run, baseline, part=part, key=key)):
+            return f"{words.format(unlike[0])} in the run, {unlike[1]} in the baseline"
+    return ""
+
+
+def _notes(run: Run, baseline: Run) -> tuple[str, ...]:
+    moved = _unlike(run, baseline, part="dataset", key="documents_digest")
+    return ("the runs searched different documents",) if moved else ()
+
+
+def _unlike(run: Run, baseline: Run, *, part: str, key: str) -> tuple[Any, Any] | None:
+    """What the two manifests say, if both say something and not the same."""
+    mine, theirs = ((each.manifest.get(part) or {}).get(key) for each in (run, baseline))
+    recorded = mine not in (None, "") and theirs not in (None, "")
+    return (mine, theirs) if recorded and mine != theirs else None
 
 
 def _question_ids(run: Run) -> set[str]:

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import numpy as np
-
 from ragwright.core.errors import InputError
 from ragwright.core.types import Span
 from ragwright.eval.overlap import Characters, ChunkMap
@@ -63,12 +61,6 @@ def place_by_find(texts: Iterable[str], document_text: str, source: str) -> list
             )
         spans.append(Span(source, start, start + len(wanted)))
     return spans
-
-
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and population standard deviation over questions, as the published tables give them."""
-    series = np.asarray(values, float)
-    return float(series.mean()), float(series.std())
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -25,6 +25,7 @@ Relation = Literal[">=", "<=", ">", "<"]
 _FORM = re.compile(
     r"\s*([^\s<>=]+)\s*(>=|<=|>|<)\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)\s*"
 )
+_OF_ANSWERS_GIVEN = ("quote_fidelity", "citation_precision")  # and the judged ones: no answer, no value
 _RANKING_EXAMPLES = ("nDCG@10", "RR@10", "AP@100", "R@5", "R@10", "P@5", "Judged@10")
 _ROUNDING = 1e-9  # 0.49 - 0.5 is a little below -0.01; it must pass `>=-0.01` all the same
 
@@ -63,6 +64,7 @@ class Verdict:
         high: Its upper end.
         n: Number of questions it rests on.
         unpaired: Questions left out because only one of the runs has a value.
+        missing: Questions that must have a value, as the baseline has one, and lack it: the verdict fails.
     """
 
     requirement: Requirement
@@ -73,6 +75,7 @@ class Verdict:
     high: float | None = None
     n: int = 0
     unpaired: int = 0
+    missing: int = 0
 
     def sentence(self) -> str:
         """The verdict for people.
@@ -80,6 +83,9 @@ class Verdict:
         >>> Verdict(Requirement("iou", ">=", -0.01), -0.03, False, low=-0.05, high=-0.01, n=472).sentence()
         'failed: iou changed by -0.0300 (95 % interval -0.0500 to -0.0100, 472 questions), wanted >= -0.01'
         """
+        if self.missing:
+            questions = _questions(self.missing)
+            return f"failed: {self.requirement.measure} is missing for {questions} that the baseline has"
         verdict = "passed" if self.passed else "failed"
         verb = "changed by" if self.kind == "difference" else "is"
         wanted = f"wanted {self.requirement.relation} {self.requirement.bound:g}"
@@ -93,7 +99,7 @@ class Verdict:
         return rounded if self.requirement.met_by(float(rounded)) == self.passed else repr(self.seen)
 
     def _basis(self) -> str:
-        parts = [f"{self.n} question{'' if self.n == 1 else 's'}"]
+        parts = [_questions(self.n)]
         if self.low is not None and self.high is not None:
             parts.insert(0, f"95 % interval {self._number(self.low)} to {self._number(self.high)}")
         if self.unpaired:
@@ -151,6 +157,10 @@ def parse_requirement(text: str) -> Requirement:
 def check_gate(comparison: Comparison, requirements: Sequence[Requirement]) -> GateResult:
     """Hold the differences to the baseline against requirements.
 
+    A measure that every question of its kind has fails where the run lacks a value that the baseline has:
+    questions must not pass by vanishing. Quote fidelity, citation precision and the judged measures exist
+    for answers that were given only and rest on the questions that both runs have.
+
     Raises:
         InputError: There are no requirements, or one is on a measure that was not compared.
     """
@@ -190,16 +200,29 @@ def check_floors(run: Run, requirements: Sequence[Requirement], *, seed: int = 0
 
 
 def _against_baseline(requirement: Requirement, seen: Difference) -> Verdict:
+    missing = 0 if _may_be_absent(seen.measure) else seen.missing
     return Verdict(
         requirement,
         seen.difference,
-        requirement.met_by(seen.difference),
+        requirement.met_by(seen.difference) and not missing,
         kind="difference",
         low=seen.low,
         high=seen.high,
         n=seen.n,
         unpaired=seen.unpaired,
+        missing=missing,
     )
+
+
+def _may_be_absent(measure: str) -> bool:
+    """Whether a question may lack a value though nothing is wrong with the run."""
+    known = measure_of(measure)
+    judged = known is not None and known.group == "judged"
+    return judged or measure.partition(PERTURBED)[0] in _OF_ANSWERS_GIVEN
+
+
+def _questions(count: int) -> str:
+    return f"{count} question{'' if count == 1 else 's'}"
 
 
 def _by_itself(requirement: Requirement, seen: Estimate) -> Verdict:

@@ -5,8 +5,8 @@ and Kekäläinen 2002, "Cumulated Gain-based Evaluation of IR Techniques"; Burge
 P@k divides by k however few results there are; R@k and AP divide by all relevant items, and every grade from
 1 on is relevant. Judged@k divides by the results among the first k.
 
-A ranking is `Outcome.ranked`, or `Outcome.found` in a run without it. Scores are ranks with a minus sign, so
-that no measure sees ties and none reorders what the system has ordered.
+A ranking is `Outcome.ranked`. Scores are ranks with a minus sign, so that no measure sees ties and none
+reorders what the system has ordered.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from ragwright.core.errors import ConfigError, InputError
 from ragwright.core.types import Span
-from ragwright.eval.values import Found, Judgement, Outcome, Ranked, Row
+from ragwright.eval.values import Judgement, Outcome, Row
 
 Level = Literal["documents", "chunks"]
 RANKING = ("nDCG@10", "RR@10", "AP@100", "R@5", "R@10", "P@5", "Judged@10")
@@ -42,13 +42,11 @@ def ranking_rows(
     """Rows of ranking measures, by question in the order given, then by measure.
 
     Documents: relevant is what a question's judgements say, else every source of a reference with grade 1.
-    A negative grade counts as 0, and as judged. A source stands at the rank of its first chunk; other places
-    of a chunk's text (`Found.places`) do not count, as the judgement is on another document.
+    A negative grade counts as 0, and as judged. A source stands at the rank of its first chunk.
 
-    Chunks: relevant is every chunk of the index that shares a character with a reference. Where the ranking
-    is `found`, a hit stands for all places of its text: it is relevant if any of them is, and the chunks at
-    these places are then left out of the relevant ones, so that each text counts once, at its best rank. A
-    question whose references no chunk touches has its references as relevant items that cannot be found.
+    Chunks: relevant is every chunk of the index that shares a character with a reference; chunks with equal
+    texts are items of their own. A question whose references no chunk touches has its references as relevant
+    items that cannot be found.
 
     Args:
         outcomes: Those without a relevant item by references or judgements are left out; a failed question,
@@ -159,15 +157,9 @@ def _run(outcomes: Iterable[Outcome], level: Level) -> dict[str, list[str]]:
 
 def _items(outcome: Outcome, level: Level) -> list[str]:
     """Sources or chunk ids, each at its first rank."""
-    hits = _ranking(outcome)
-    ids = (each.span.document_id if level == "documents" else each.chunk_id for each in hits)
+    ranking = () if outcome.error else outcome.ranked
+    ids = (each.span.document_id if level == "documents" else each.chunk_id for each in ranking)
     return list(dict.fromkeys(map(_field, ids)))
-
-
-def _ranking(outcome: Outcome) -> tuple[Ranked, ...] | tuple[Found, ...]:
-    if outcome.error:
-        return ()
-    return outcome.ranked or outcome.found
 
 
 def _qrels(
@@ -211,31 +203,13 @@ def _document_grades(outcome: Outcome, judged: Mapping[str, Grades]) -> Grades:
 def _chunk_grades(outcome: Outcome, shelves: _Shelves) -> Grades:
     references = outcome.question.references
     relevant = {key: 1 for span in references for key in shelves.touching(span)}
-    if not relevant:
-        return {f"{span.document_id}:{span.start}-{span.end}": 1 for span in references}
-    hits = [hit for hit in _ranking(outcome) if isinstance(hit, Found)]
-    return _each_text_once(relevant, hits, shelves)
-
-
-def _each_text_once(relevant: Grades, hits: Iterable[Found], shelves: _Shelves) -> Grades:
-    """Relevant chunks, where the first hit of a text stands for all places of it."""
-    kept, twins = dict(relevant), set[str]()
-    for hit in hits:
-        if hit.chunk_id in twins:
-            continue
-        others = {key for place in hit.places if (key := shelves.at(place.span))} - {hit.chunk_id}
-        if kept.keys() & others:
-            kept[hit.chunk_id] = 1
-        kept = {key: grade for key, grade in kept.items() if key not in others}
-        twins |= others
-    return kept
+    return relevant or {f"{span.document_id}:{span.start}-{span.end}": 1 for span in references}
 
 
 class _Shelves:
     """The chunks of an index by document, in text order."""
 
     def __init__(self, chunks: Mapping[str, Span]) -> None:
-        self._at = {span: key for key, span in chunks.items()}
         shelves: dict[str, list[tuple[int, int, str]]] = {}
         for key, span in chunks.items():
             shelves.setdefault(span.document_id, []).append((span.start, span.end, key))
@@ -246,10 +220,6 @@ class _Shelves:
             source: list(accumulate((end for _, end, _ in shelf), max))
             for source, shelf in self._shelves.items()
         }
-
-    def at(self, span: Span) -> str | None:
-        """The chunk that stands exactly there."""
-        return self._at.get(span)
 
     def touching(self, span: Span) -> list[str]:
         """Ids of the chunks that share a character with a span, in text order."""

@@ -12,6 +12,9 @@ from ragwright.eval.values import Dataset, Item, Judgement, Reference, SourceTex
 WANTED = 'JSON lines with "question", or a folder with questions.jsonl (native)'
 QUESTIONS, DOCUMENTS, JUDGEMENTS = "questions.jsonl", "documents.jsonl", "judgements.jsonl"
 _FIELDS = ("id", "question", "answer", "answerable", "references", "filters", "metadata")
+_REFERENCE_FIELDS = frozenset({"source", "start", "end", "text", "grade"})
+_KNOWN = ", ".join(sorted(_REFERENCE_FIELDS))
+_RESERVED = ("filters", "grades")
 
 
 def recognises(path: Path) -> bool:
@@ -88,6 +91,9 @@ def _check_labels(record: Record, answerable: bool, *, has_references: bool) -> 
 
 
 def _reference(record: Record) -> Reference:
+    unknown = sorted(record.values.keys() - _REFERENCE_FIELDS)
+    if unknown:  # a misspelt "text" would make the whole document the label
+        record.problem(f'a reference has the unknown key "{unknown[0]}"; known are {_KNOWN}')
     source = record.text("source", "")
     text = record.text("text") if record.values.get("text") is not None else None
     grade = record.number("grade", 1)
@@ -118,6 +124,9 @@ def _placed(record: Record, reference: Reference) -> Reference:
 def _metadata(record: Record) -> dict[str, Any]:
     named = record.mapping("metadata")
     others = {key: value for key, value in record.values.items() if key not in _FIELDS}
+    for key in _RESERVED:
+        if key in named:
+            record.problem(f'"{key}" may not stand in "metadata": filters stand beside it, grades in labels')
     twice = sorted(named.keys() & others.keys())
     if twice:
         record.problem(f'"{twice[0]}" stands in the row and in its "metadata"; once is wanted')

@@ -15,11 +15,16 @@ _NUMBER_BEFORE = re.compile(r"\d[.,]?$")
 _NUMBER_BEHIND = re.compile(r"[.,]?\d")
 
 
-def asked(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def asked(outcomes: Sequence[Outcome], *, answers: bool | None = None) -> list[Outcome]:
     """The outcomes of questions that an answer was asked for, in order.
 
-    These are the ones with a reply and, in a run that has any reply, the failed ones.
+    Args:
+        outcomes: Of one run.
+        answers: True: an answer was asked for to every question; False: to none. None: not known, so these
+            are the ones with a reply and, in a run that has any reply, the failed ones.
     """
+    if answers is not None:
+        return list(outcomes) if answers else []
     answering = any(outcome.reply for outcome in outcomes)
     return [outcome for outcome in outcomes if outcome.reply or (answering and outcome.error)]
 
@@ -28,6 +33,11 @@ def given(outcome: Outcome) -> Reply | None:
     """The answer; None for a refusal, and for a question that failed whatever was reached before."""
     reply = outcome.reply
     return None if outcome.error or reply is None or reply.refused else reply
+
+
+def refused(outcome: Outcome) -> bool:
+    """Whether the system said that it does not answer; a failed question, or one without reply, did not."""
+    return outcome.reply is not None and outcome.reply.refused and not outcome.error
 
 
 def quote_fidelity(reply: Reply, text_of: Callable[[str], str | None]) -> float | None:

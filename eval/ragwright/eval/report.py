@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ragwright.eval.report_breakdown import changes_section, robustness_section,
 from ragwright.eval.report_curves import frontier_section, risk_section
 from ragwright.eval.report_facts import Facts, gather
 from ragwright.eval.report_html import Markup, element, section
+from ragwright.eval.report_judge import judge_section
 from ragwright.eval.report_questions import payload, script_json
 from ragwright.eval.report_record import ingest_section, latency_section, manifest_section, missing_section
 from ragwright.eval.report_sections import headline_section, name_of, verdict_section
@@ -32,6 +33,7 @@ _NAVIGATION = {
     "questions": "Questions",
     "latency": "Latency",
     "ingest": "Ingest",
+    "judge": "Judge",
     "missing": "Without result",
     "manifest": "Manifest",
 }
@@ -43,7 +45,6 @@ def write_report(
     *,
     baseline: Run | None = None,
     gate: GateResult | None = None,
-    text_of: Callable[[str], str | None] | None = None,
 ) -> Path:
     """Write the report of a run; the file is either there as a whole or not at all.
 
@@ -52,7 +53,6 @@ def write_report(
         path: Where; its folder is made.
         baseline: A run on the same data set to compare with.
         gate: What was required, and what came of it.
-        text_of: Canonical text of a source, for what stands around a label that was not found.
 
     Returns:
         The path.
@@ -60,7 +60,7 @@ def write_report(
     Raises:
         InputError: The file cannot be written, or the two runs cannot be compared.
     """
-    page = report_page(gather(run, baseline=baseline, gate=gate), text_of=text_of)
+    page = report_page(gather(run, baseline=baseline, gate=gate))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.{os.getpid()}")
@@ -73,12 +73,12 @@ def write_report(
     return path
 
 
-def report_page(facts: Facts, *, text_of: Callable[[str], str | None] | None = None) -> str:
+def report_page(facts: Facts) -> str:
     """The page as HTML."""
     style, script = Markup(_resource("report.css")), Markup(_resource("report.js"))
     sections = _sections(facts)
     rest = sum(len(part.encode()) for part in (style, script, *(part for _, part in sections)))
-    data = script_json(payload(facts, text_of=text_of, rest=rest + _FRAME_BYTES))
+    data = script_json(payload(facts, rest=rest + _FRAME_BYTES))
     title = f"Evaluation of {name_of(facts.run.manifest)}"
     header = element(
         "head",
@@ -115,6 +115,7 @@ def _sections(facts: Facts) -> list[tuple[str, Markup]]:
         "questions": _questions(),
         "latency": latency_section(facts),
         "ingest": ingest_section(facts),
+        "judge": judge_section(facts),
         "missing": missing_section(facts),
         "manifest": manifest_section(facts),
     }

@@ -7,7 +7,7 @@ much room even so, each keeps what is gold or evidence for some question, with l
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,7 @@ from ragwright.eval.report_record import total_seconds
 from ragwright.eval.report_texts import covered, fitting
 from ragwright.eval.values import Found, Outcome, Reply
 
-TextOf = Callable[[str], str | None]
-
 _PAGE_BYTES = 1_990_000  # a little under 2 MB
-_AROUND = 160  # characters shown around a missed reference
 _GOLD_SHOWN = 700
 _GOLD_FOUND = 240
 _GOLD_TEXTS = 8  # references of one question whose text is shown: whole documents can be many
@@ -30,12 +27,11 @@ _PLACES_SHOWN = 4
 _SLOW_PERCENT = 95
 
 
-def payload(facts: Facts, *, text_of: TextOf | None = None, rest: int = 0) -> dict[str, Any]:
+def payload(facts: Facts, *, rest: int = 0) -> dict[str, Any]:
     """Everything the page's script shows of the questions.
 
     Args:
         facts: Of the run.
-        text_of: Canonical text of a source, for what stands around a reference that was not found.
         rest: Bytes of everything else on the page.
 
     Returns:
@@ -45,7 +41,7 @@ def payload(facts: Facts, *, text_of: TextOf | None = None, rest: int = 0) -> di
         gold, hits, reply, seconds, error, values, before`, of which what is empty is left out. Sources and
         chunks are named by index.
     """
-    writer = _Writer(facts, text_of)
+    writer = _Writer(facts)
     questions = [writer.question(each) for each in facts.outcomes]
     data = {
         "measures": [clean(each) for each in writer.measures],
@@ -107,9 +103,8 @@ _WRONG = ("answered_unanswerable", "refused_answerable")
 class _Writer:
     """Numbers sources, chunks and scores as they first appear."""
 
-    def __init__(self, facts: Facts, text_of: TextOf | None) -> None:
+    def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.text_of = text_of or (lambda source: None)
         self.measures = list(facts.values)
         self.sources: dict[str, int] = {}
         self.score_names: dict[str, int] = {}
@@ -173,25 +168,9 @@ class _Writer:
         reference = outcome.question.references[index]
         evidence = covered(reference, (each.span for found in outcome.found for each in found.evidence))
         chunks = covered(reference, (found.span for found in outcome.found))
-        known = outcome.gold[index] if index < len(outcome.gold) else None
-        text = self._excerpt(reference, known, whole=chunks < 1.0) if index < _GOLD_TEXTS else None
+        text = _excerpt(outcome, index, whole=chunks < 1.0)
         rank = None if chunks > 0.0 else _rank_of(reference, outcome)
         return [*self._place(reference), round(evidence, 4), round(chunks, 4), text, rank]
-
-    def _excerpt(self, span: Span, known: str | None, *, whole: bool) -> list[str] | None:
-        """What stands before, in and after a reference; None where no text of it is known.
-
-        A reference that a hit shows anyway is given short and alone.
-        """
-        text = self.text_of(span.document_id)
-        if known is None and text is not None:
-            known = text[span.start : span.end]
-        if text is None or not whole:
-            return (
-                None if known is None else ["", _cut(known, most=_GOLD_SHOWN if whole else _GOLD_FOUND), ""]
-            )
-        before = text[max(0, span.start - _AROUND) : span.start]
-        return [clean(before), _cut(text[span.start : span.end]), clean(text[span.end : span.end + _AROUND])]
 
     def _reply(self, reply: Reply) -> dict[str, Any]:
         citations = [self._citation(each, reply.text) for each in reply.citations]
@@ -233,6 +212,19 @@ def _rank_of(reference: Span, outcome: Outcome) -> int | None:
     """At which rank of the longer ranking a chunk touches a reference; None where it does not."""
     ranks = (rank for rank, each in enumerate(outcome.ranked, start=1) if each.span.overlaps(reference))
     return next(ranks, None)
+
+
+def _excerpt(outcome: Outcome, index: int, *, whole: bool) -> list[str] | None:
+    """What stands before, in and after a reference; None where the run does not tell.
+
+    A reference that a hit shows anyway is given short and alone, one far down a long list not at all.
+    """
+    if index >= min(len(outcome.gold), _GOLD_TEXTS):
+        return None
+    if not whole:
+        return ["", _cut(outcome.gold[index], most=_GOLD_FOUND), ""]
+    before, after = outcome.around[index] if index < len(outcome.around) else ("", "")
+    return [clean(before), _cut(outcome.gold[index]), clean(after)]
 
 
 def _shared(one: Span, other: Span) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from ragwright.eval.values import Outcome
 _SHOWN_FAILURES = 200
 _PARTS = (
     ("dataset", "Data set"),
+    ("request", "Request"),
     ("index", "Index"),
     ("models", "Models"),
     ("seeds", "Seeds"),
@@ -34,7 +35,7 @@ _PARTS = (
     ("machine", "Machine"),
     ("seconds", "Seconds by stage"),
 )
-_ELSEWHERE = frozenset({"ingest", "frontier", "command"})
+_ELSEWHERE = frozenset({"ingest", "judge", "frontier", "command"})
 
 
 def latency_section(facts: Facts) -> Markup | None:
@@ -131,24 +132,24 @@ def _sources(sources: Sequence[str]) -> Markup:
 
 def missing_section(facts: Facts) -> Markup | None:
     """Questions without a result and why; None when every question has one."""
-    failed = [each for each in facts.outcomes if each.error]
-    if not failed:
+    missing = [each for each in facts.outcomes if each.error or not each.found]
+    if not missing:
         return None
     rows = [
         row(question_link(each.question.id, each.question.id), element("td", each.question.text), _why(each))
-        for each in failed
+        for each in missing
     ]
-    heads = [head("Question"), head("Text"), head("Error")]
+    heads = [head("Question"), head("Text"), head("Reason")]
     return section(
         "missing",
         "Questions without result",
-        element("p", "Each scores zero on every measure that applies to it.", class_="note"),
+        element("p", "Those with references score zero on every measure of what was found.", class_="note"),
         table(heads, [element("tbody", *rows)], caption="Questions without result", classes="wrap"),
     )
 
 
 def _why(outcome: Outcome) -> Markup:
-    return element("td", outcome.error)
+    return element("td", outcome.error or "nothing was found")
 
 
 def manifest_section(facts: Facts) -> Markup:
@@ -187,6 +188,8 @@ def _flat(values: Mapping[str, Any], *, prefix: str) -> Iterable[tuple[str, str]
 
 
 def _written(value: object) -> str:
+    if value is None:
+        return "none"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):

@@ -47,10 +47,18 @@ def verdict_section(facts: Facts) -> Markup:
             element("ul", *requirements, class_="requirements") if requirements else None,
             class_=f"verdict {state}",
         ),
+        _comparison_notes(facts),
         _tiles(facts),
         id="verdict",
         aria_label="Verdict",
     )
+
+
+def _comparison_notes(facts: Facts) -> Markup | None:
+    """What must be known to read the comparison with the baseline."""
+    notes = facts.comparison.notes if facts.comparison else ()
+    words = f" {'; '.join(notes)}."
+    return element("p", element("b", "On the comparison:"), words, class_="caution") if notes else None
 
 
 def name_of(manifest: Any) -> str:
@@ -70,6 +78,10 @@ def _verdict(gate: GateResult | None) -> tuple[str, str]:
 
 def _requirement(verdict: Verdict) -> Markup:
     """One requirement in words: what was wanted, what was seen, how sure that is."""
+    if verdict.missing:
+        sentence = verdict.sentence().partition(": ")[2]
+        mark = element("span", "✗", class_="mark", aria_hidden="true")
+        return element("li", mark, element("b", "failed"), f" {sentence}", class_="failed")
     wanted = verdict.requirement
     state = "passed" if verdict.passed else "failed"
     written = change if verdict.kind == "difference" else fraction

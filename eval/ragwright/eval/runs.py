@@ -92,6 +92,7 @@ def _outcome(fields: Mapping[str, Any]) -> Outcome:
     return Outcome(
         question=Question(**{**question, "references": references}),
         gold=tuple(fields["gold"]),
+        around=tuple((before, after) for before, after in fields["around"]),
         found=tuple(map(_found, fields["found"])),
         ranked=tuple(Ranked(key, Span(source, a, b), score) for key, source, a, b, score in fields["ranked"]),
         reply=None if reply is None else _reply(reply),

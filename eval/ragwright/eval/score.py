@@ -7,7 +7,7 @@ are spans; for document-level judgements only the ranking is, since a whole docu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ragwright.core.types import Span
@@ -16,6 +16,7 @@ from ragwright.eval.compat import compat_omega, compat_overlap
 from ragwright.eval.overlap import ChunkMap, Overlap, Units, overlap, precision_omega
 from ragwright.eval.ranking import RANKING, Level, ranking_rows
 from ragwright.eval.statistics import estimates
+from ragwright.eval.twins import chunk_spans, cited_at, evidence_spans
 from ragwright.eval.values import Judgement, Outcome, Row
 
 
@@ -29,6 +30,7 @@ class Scoring:
         judgements: Document-level judgements; empty where labels are spans.
         text_of: Canonical text of a source.
         published: Also compute the measures as the published code does, over this many chunks; 0: do not.
+        answers: Whether questions were to be answered.
     """
 
     units: Units
@@ -36,6 +38,7 @@ class Scoring:
     judgements: Sequence[Judgement]
     text_of: Callable[[str], str | None]
     published: int = 0
+    answers: bool = False
 
     @property
     def level(self) -> Level:
@@ -58,7 +61,8 @@ def score(outcomes: Sequence[Outcome], scoring: Scoring) -> list[Row]:
         judgements=scoring.judgements,
         chunks=scoring.chunks,
     )
-    return rows + answer_rows(outcomes, text_of=scoring.text_of)
+    answered = [_cited_where_it_counts(outcome) for outcome in outcomes]
+    return rows + answer_rows(answered, text_of=scoring.text_of, answers=scoring.answers)
 
 
 def dial_rows(outcomes: Iterable[Outcome], share: float, units: Units) -> list[Row]:
@@ -76,8 +80,12 @@ def dial_rows(outcomes: Iterable[Outcome], share: float, units: Units) -> list[R
 def frontier(outcomes: Sequence[Outcome], units: Units) -> list[dict[str, Any]]:
     """Mean recall, IoU and precision of the evidence at every position of the dial, with intervals.
 
+    Args:
+        outcomes: Asked at positions of the dial.
+        units: What is counted.
+
     Returns:
-        One mapping for each share in ascending order; empty where no question has labelled spans.
+        One mapping for each share in ascending order; empty where nothing was asked along the dial.
     """
     points = []
     for share in sorted({share for outcome in outcomes for share in outcome.dial}):
@@ -92,19 +100,29 @@ def frontier(outcomes: Sequence[Outcome], units: Units) -> list[dict[str, Any]]:
 
 def _overlap_rows(outcome: Outcome, chunk_map: ChunkMap, scoring: Scoring) -> list[Row]:
     references, key = outcome.question.references, outcome.question.id
-    evidence = [each.span for found in outcome.found for each in found.evidence]
-    chunks = [span for found in outcome.found for span in (found.span, *(p.span for p in found.places))]
+    evidence = evidence_spans(outcome.found, references)
+    chunks = chunk_spans(outcome.found, references)
     values = {
         **_named(overlap(references, evidence, scoring.units), ""),
         **_named(overlap(references, chunks, scoring.units), "chunk_"),
         "precision_omega": precision_omega(references, chunk_map, scoring.units),
     }
     if scoring.published:
-        first = [found.span for found in outcome.found[: scoring.published]]
+        first = [ranked.span for ranked in outcome.ranked[: scoring.published]]
         names = ("compat_recall", "compat_precision", "compat_iou")
         values |= dict(zip(names, compat_overlap(references, first), strict=True))
         values["compat_omega"] = compat_omega(references, chunk_map)
     return [Row(key, name, value) for name, value in values.items()]
+
+
+def _cited_where_it_counts(outcome: Outcome) -> Outcome:
+    """The outcome with its citations at the places that count, so that equal texts are no misses."""
+    reply = outcome.reply
+    if reply is None:
+        return outcome
+    references = outcome.question.references
+    citations = tuple(cited_at(each, outcome.found, references) for each in reply.citations)
+    return replace(outcome, reply=replace(reply, citations=citations))
 
 
 def _named(scores: Overlap, prefix: str) -> dict[str, float]:

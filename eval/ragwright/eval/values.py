@@ -86,7 +86,7 @@ class Dataset:
         items: In file order.
         texts: The documents; empty when they are those of a workspace or a folder.
         judgements: Document-level judgements, the non-relevant ones included; empty for span labels.
-        digest: SHA-256 of everything above, as hexadecimal text.
+        digest: SHA-256 of items, texts and judgements, as hexadecimal text: the same wherever the data lies.
     """
 
     name: str
@@ -158,6 +158,7 @@ class Outcome:
     Attributes:
         question: Its references name documents by their source. No references: unanswerable.
         gold: The characters of each reference, in their order.
+        around: For each reference what stands before and after it, shortened.
         found: Best first.
         ranked: The ranking that the hits were chosen from, best first.
         reply: The answer; None when no answer was asked for.
@@ -168,6 +169,7 @@ class Outcome:
 
     question: Question
     gold: tuple[str, ...] = ()
+    around: tuple[tuple[str, str], ...] = ()
     found: tuple[Found, ...] = ()
     ranked: tuple[Ranked, ...] = ()
     reply: Reply | None = None

@@ -61,9 +61,7 @@ def eval_chunking(
     ] = None,
     tokens: Annotated[
         list[int] | None,
-        typer.Option(
-            "--tokens", metavar="COUNT", help="Longest chunk; repeatable. [default: 64 to 254]"
-        ),
+        typer.Option("--tokens", metavar="COUNT", help="Longest chunk; repeatable. [default: 64 to 254]"),
     ] = None,
     overlap: Annotated[
         list[int] | None,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragwright.app.console import Styled
+from ragwright.app.console import Styled, escape_control
 from ragwright.app.run_folders import find_run
 from ragwright.app.session import Options, open_session
 from ragwright.core.errors import InputError
+
+if TYPE_CHECKING:
+    from ragwright.eval.gate import Requirement
 
 NOT_PASSED = 4
 
@@ -47,13 +50,15 @@ def eval_gate(
     session = open_session(options)
     if not require and not floor:
         raise InputError("no rule was given; name one, such as --baseline RUN --require 'iou>=-0.01'")
-    if bool(require) != bool(baseline):
-        raise InputError("--require and --baseline belong together: a rule bounds a difference to a baseline")
+    if require and not baseline:
+        raise InputError("--require bounds the difference to a baseline; name one with --baseline")
     differences, values = (tuple(map(parse_requirement, rules or ())) for rules in (require, floor))
+    for rule in (*differences, *values):
+        _refuse_wrong_side(rule)
     folder = find_run(session.config, run)
     mine, theirs = read_run(folder), read_run(find_run(session.config, baseline)) if baseline else None
     verdicts = list(check_floors(mine, values).verdicts) if values else []
-    if theirs is not None:
+    if theirs is not None and differences:
         verdicts += check_gate(compare(mine, theirs), differences).verdicts
     result = GateResult(tuple(verdicts))
     report = write_report(mine, folder / REPORT, baseline=theirs, gate=result)
@@ -62,4 +67,22 @@ def eval_gate(
     for verdict, sentence in zip(result.verdicts, result.sentences(), strict=True):
         session.console.out(Styled(sentence, "green" if verdict.passed else "red"))
     session.console.out("the gate is passed" if result.passed else "the gate is not passed")
+    session.console.out("report ", escape_control(str(report), keep=""))
     return 0 if result.passed else NOT_PASSED
+
+
+def _refuse_wrong_side(rule: Requirement) -> None:
+    """A rule that only stops improvements would pass whatever gets worse.
+
+    Raises:
+        InputError: It is one.
+    """
+    from ragwright.eval.measures import measure_of
+
+    known = measure_of(rule.measure)
+    better = "higher" if known is None else known.better
+    if rule.relation.startswith(">") != (better == "higher"):
+        right = ">=" if better == "higher" else "<="
+        raise InputError(
+            f"the rule {rule} lets {rule.measure} get worse without end: {better} is better, so write {right}"
+        )

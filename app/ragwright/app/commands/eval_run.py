@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragwright.app.console import escape_control
-from ragwright.app.eval_output import tell_errors, tell_estimates, tell_frontier
+from ragwright.app.eval_output import tell_estimates, tell_frontier, tell_missing
 from ragwright.app.progress import Counter
 from ragwright.app.run_folders import find_run, new_run
 from ragwright.app.session import Options, Session, open_session
+from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
+    from ragwright.app.evaluated import Material
     from ragwright.app.evaluation import Evaluation, Request
     from ragwright.eval.values import Dataset, Run
 
@@ -82,12 +84,16 @@ def eval_run(
         str | None, typer.Option("--name", metavar="NAME", help="What to call the run; else named by time.")
     ] = None,
     seed: Seed = 0,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every measure and position of the dial.")
+    ] = False,
 ) -> int:
     """Measure retrieval, evidence and answers on a data set.
 
     A data set that brings documents is asked in a temporary workspace built from them, any other in the
     present workspace. The run keeps its report, its values by question, and what is needed to repeat it.
     """
+    from ragwright.app.evaluated import Material
     from ragwright.app.evaluation import Request
     from ragwright.app.perturbed import chosen
 
@@ -100,12 +106,13 @@ def eval_run(
         verdicts=session.config.workspace / "verdicts" if judge else None,
         seed=seed,
     )
-    earlier = find_run(session.config, baseline) if baseline else None
     loaded = load(dataset, format=format, sample=sample, seed=seed)
-    folder = new_run(session.config, dataset=loaded.name, name=name)
-    done = _run(session, loaded, request, folder.name, documents=documents, present=present)
-    _write(done, folder, earlier)
-    _tell(done.run, folder, session)
+    earlier = _baseline(session, baseline, loaded) if baseline else None
+    material = Material.of(loaded, folder=documents, present=present)
+    with new_run(session.config, dataset=loaded.name, name=name) as folder:
+        done = _run(session, material, request, folder.name)
+        _write(done, folder, earlier)
+    _tell(done.run, folder, session, everything=everything)
     return 1 if any(outcome.error for outcome in done.run.outcomes) else 0
 
 
@@ -118,40 +125,46 @@ def load(path: Path, *, format: str | None, sample: int | None = None, seed: int
     return dataset if sample is None else drawn(dataset, sample, seed=seed)
 
 
-def _run(
-    session: Session,
-    dataset: Dataset,
-    request: Request,
-    name: str,
-    *,
-    documents: Path | None,
-    present: bool,
-) -> Evaluation:
-    from ragwright.app.evaluation import evaluate, evaluated_workspace
+def _baseline(session: Session, name: str, dataset: Dataset) -> Run:
+    """A run to compare with, looked at before anything is asked.
 
-    console = session.console
+    Raises:
+        InputError: It was made on other questions.
+    """
+    from ragwright.eval.runs import read_run
+
+    earlier = read_run(find_run(session.config, name))
+    if earlier.manifest["dataset"]["digest"] != dataset.digest:
+        raise InputError(
+            f"the run {name} was made on other questions than {dataset.name} (a sample is another set); "
+            "name a run on the same ones, or leave --baseline out"
+        )
+    return earlier
+
+
+def _run(session: Session, material: Material, request: Request, name: str) -> Evaluation:
+    from ragwright.app.evaluated import evaluated_workspace
+    from ragwright.app.evaluation import evaluate
+
+    console, dataset = session.console, material.dataset
     with (
-        evaluated_workspace(
-            session.config, dataset, documents=documents, present=present, console=console
-        ) as place,
+        evaluated_workspace(session.config, material, console=console) as place,
         Counter(console, "questions", len(dataset.items)) as counter,
     ):
         return evaluate(place, dataset, request, name=name, done=counter.advance)
 
 
-def _write(done: Evaluation, folder: Path, baseline: Path | None) -> None:
+def _write(done: Evaluation, folder: Path, baseline: Run | None) -> None:
     from ragwright.eval.exports import write_exports
     from ragwright.eval.report import write_report
-    from ragwright.eval.runs import REPORT, read_run, write_run
+    from ragwright.eval.runs import REPORT, write_run
 
-    run, scoring = done.run, done.scoring
-    write_run(run, folder)
-    write_exports(run, folder, scoring, tag=folder.name)
-    earlier = read_run(baseline) if baseline else None
-    write_report(run, folder / REPORT, baseline=earlier, text_of=scoring.text_of)
+    write_run(done.run, folder)
+    write_exports(done.run, folder, done.scoring, tag=folder.name)
+    write_report(done.run, folder / REPORT, baseline=baseline)
 
 
-def _tell(run: Run, folder: Path, session: Session) -> None:
+def _tell(run: Run, folder: Path, session: Session, *, everything: bool) -> None:
     from ragwright.eval.runs import REPORT
     from ragwright.eval.statistics import estimates
 
@@ -159,7 +172,7 @@ def _tell(run: Run, folder: Path, session: Session) -> None:
     if console.json:
         facts = {"run": folder, "report": folder / REPORT, **run.manifest}
         console.emit_json({**facts, "measures": estimates(run.rows)})
-    tell_estimates(run, console)
-    tell_frontier(run.manifest["frontier"], console)
-    tell_errors(run, console)
+    tell_estimates(run, console, everything=everything)
+    tell_frontier(run, console, everything=everything)
+    tell_missing(run, console)
     console.out("\nreport ", escape_control(str(folder / REPORT), keep=""))

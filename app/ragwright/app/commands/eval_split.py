@@ -63,12 +63,16 @@ def _shares(parts: Sequence[str]) -> dict[str, float]:
     shares = {}
     for each in parts:
         name, equals, share = each.partition("=")
+        if name in shares:
+            raise InputError(f"--part {each}: there is a part {name} already")
         try:
             shares[name] = float(share)
         except ValueError:
             equals = ""
         if not name or not equals or name.strip("._") != name or "/" in name:
             raise InputError(f"--part {each}: wanted a name and a share, such as train=0.8")
+    if sum(shares.values()) > 1.0 + 1e-9:
+        raise InputError(f"the shares of the parts add up to {sum(shares.values()):g}; wanted at most 1")
     return shares
 
 

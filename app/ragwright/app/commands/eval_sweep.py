@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,13 +18,14 @@ from ragwright.app.session import Options, Session, open_session
 from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
+    from ragwright.app.evaluated import Material
     from ragwright.app.sweeping import Sweep
     from ragwright.eval.gate import Requirement
     from ragwright.eval.selection import Candidate
     from ragwright.eval.values import Dataset
 
 _SHOWN = 10
-BEST = "best.toml"
+_PLACES = ("workspace", "encoder.cache", "index.api_key", "judge.api_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,52 +68,78 @@ def eval_sweep(
 
     Questions are parted by document: the choice is made on one part, and what it is worth is told on the
     other. The same command goes on where a stopped sweep ended. The best configuration is written as TOML.
+    Where chunks or the encoder vary, the documents are cut and encoded anew, in temporary workspaces.
     """
-    from ragwright.app.sweeping import DEFAULT_AXES, Sweep, parse_axes, points, sweep
+    from ragwright.app.evaluated import Material
+    from ragwright.app.sweeping import (
+        DEFAULT_AXES,
+        Sweep,
+        needs_other_indexes,
+        parse_axes,
+        points,
+        sweep,
+    )
 
     session = open_session(options)
     loaded = load(dataset, format=format, sample=sample, seed=seed)
     axes = parse_axes(vary) if vary else DEFAULT_AXES
     choice = _choice(loaded, objective, rule or (), held_out=held_out, seed=seed)
-    folder = _folder(session, loaded, documents)
-    task = Sweep(session.config, loaded, axes, documents, folder / "results.jsonl")
+    material = Material.of(loaded, folder=documents, apart=needs_other_indexes(axes))
+    folder = _folder(session, material)
+    task = Sweep(session.config, loaded, axes, material, folder / "results.jsonl")
     with Counter(session.console, "configurations", points(axes)) as counter:
         candidates = sweep(task, console=session.console, done=counter.advance_to)
-    return _tell(session, task, candidates, choice, folder / BEST)
+    return _tell(session, task, candidates, choice, folder / f"best-{_digest(choice, axes)}.toml")
 
 
 def _choice(dataset: Dataset, objective: str, rules: Sequence[str], *, held_out: float, seed: int) -> _Choice:
     from ragwright.eval.gate import parse_requirement
+    from ragwright.eval.measures import measure_of
     from ragwright.eval.split import split
 
-    everything = frozenset(item.id for item in dataset.items)
+    if measure_of(objective) is None:
+        raise InputError(f'--objective "{objective}" is no measure; choose one, such as iou or nDCG@10')
+    kept = tuple(map(parse_requirement, rules))
+    everything = frozenset(item.id for item in dataset.items if item.answerable)
     if held_out == 0.0:
-        parts = {"tune": everything, "test": everything}
-    else:
-        split_up = split(dataset, {"tune": 1.0 - held_out, "test": held_out}, seed=seed)
-        parts = {name: frozenset(item.id for item in part.items) for name, part in split_up.items()}
-    if not parts["tune"] or not parts["test"]:
-        raise InputError(
-            "all questions are about one document, or about documents that questions join, so none can be "
-            "held out; give --held-out 0 to choose and tell on the same questions"
-        )
-    return _Choice(objective, tuple(map(parse_requirement, rules)), parts["tune"], parts["test"])
+        return _Choice(objective, kept, everything, everything)
+    try:
+        parts = split(dataset, {"tune": 1.0 - held_out, "test": held_out}, seed=seed)
+    except InputError as error:
+        raise InputError(f"{error}; or choose and tell on the same questions: --held-out 0") from error
+    ids = {name: frozenset(item.id for item in part.items) & everything for name, part in parts.items()}
+    return _Choice(objective, kept, ids["tune"], ids["test"])
 
 
-def _folder(session: Session, dataset: Dataset, documents: Path | None) -> Path:
-    """Where the sweep's results are kept: the same for the same questions, settings and code."""
+def _folder(session: Session, material: Material) -> Path:
+    """Where measured points are kept: the same for the same questions, documents, settings and code."""
+    from ragwright.app.evaluated import documents_digest
     from ragwright.app.run_manifest import config_facts
+    from ragwright.core.profile import load_profile
     from ragwright.eval.machine import code_facts
 
-    facts = {key: value for key, value in config_facts(session.config).items() if key != "workspace"}
+    config, dataset = session.config, material.dataset
+    facts = {key: value for key, value in config_facts(config).items() if key != "workspace"}
+    profile = load_profile(config.domain)
     told = (
         dataset.digest,
-        str(documents and documents.resolve()),
+        material.kind,
+        documents_digest(config, material),
         sorted(facts.items(), key=str),
+        (profile.digest, dict(profile.glossary)),
         code_facts(),
     )
-    digest = hashlib.sha256(repr(told).encode()).hexdigest()[:10]
-    return session.config.workspace / "sweeps" / f"{dataset.name}-{digest}"
+    return config.workspace / "sweeps" / f"{dataset.name}-{_short(told)}"
+
+
+def _digest(choice: _Choice, axes: Mapping[str, Sequence[Any]]) -> str:
+    """Names a grid and what is wanted of it, so that another choice overwrites nothing."""
+    wanted = (choice.objective, [str(rule) for rule in choice.rules], sorted(choice.tune))
+    return _short((wanted, {key: list(values) for key, values in axes.items()}))
+
+
+def _short(told: object) -> str:
+    return hashlib.sha256(repr(told).encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def _tell(
@@ -127,7 +154,8 @@ def _tell(
     if best is not None:
         write_text(best_file, default_toml(_chosen(session, best)))
     if console.json:
-        document = {"results": task.results, "best": best and best.settings, "candidates": len(candidates)}
+        told = [{"settings": each.settings, "means": _means(each, choice.tune)} for each in candidates]
+        document = {"results": task.results, "best": best and best.settings, "candidates": told}
         console.emit_json({**document, "held_out": _held_out(best, choice), "written": best and best_file})
     if best is None:
         rules = " and ".join(map(str, choice.rules))
@@ -136,6 +164,11 @@ def _tell(
     _tell_table(session, candidates, choice)
     _tell_best(session, best, choice, best_file)
     return 0
+
+
+def _means(candidate: Candidate, questions: Collection[str]) -> dict[str, float]:
+    measured = [name for name, values in candidate.values.items() if values.keys() & set(questions)]
+    return {name: candidate.mean(name, questions) for name in measured}
 
 
 def _chosen(session: Session, best: Candidate) -> dict[str, Any]:
@@ -166,13 +199,15 @@ def _tell_table(session: Session, candidates: Sequence[Candidate], choice: _Choi
         for each in allowed[:_SHOWN]
     ]
     session.console.table([*(axis.rpartition(".")[2] for axis in axes), *names, "ms"], rows)
+    if len(allowed) > _SHOWN:
+        session.console.note(f"and {len(allowed) - _SHOWN:,} more, in the results file")
 
 
 def _tell_best(session: Session, best: Candidate, choice: _Choice, best_file: Path) -> None:
     console = session.console
     told = ", ".join(f"{key} = {value}" for key, value in best.settings.items())
     console.out(f"\nbest on {len(choice.tune):,} questions: {told}")
-    where = "the same questions" if choice.test == choice.tune else "held-out questions"
+    where = "questions, the same" if choice.test == choice.tune else "held-out questions"
     for name, each in _held_out(best, choice).items():
         low, high = figure(each["low"]), figure(each["high"])
         console.out(f"{name} {figure(each['mean'])} ({low} to {high}) on {each['n']:,} {where}")
