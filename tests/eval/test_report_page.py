@@ -334,6 +334,7 @@ def test_without_javascript_everything_but_the_questions_is_there(
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
+@pytest.mark.slow
 def test_five_hundred_questions_are_shown_at_once_and_built_as_they_are_needed(
     visit: Callable[..., Browser], tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_a_document_comes_out_as_it_went_in(
     assert [each.size for each in catalog.documents()] == [2**40]
 
 
+@pytest.mark.slow
 def test_any_number_of_chunks_and_documents_goes_through_every_method(catalog: Catalog) -> None:
     """More than the parameters that SQLite takes in one statement."""
     rows = _rows("a.md", number=MANY)

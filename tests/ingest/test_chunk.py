@@ -174,7 +174,14 @@ def test_signs_are_no_sentence_of_their_own(tokenizer: Tokenizer) -> None:
     assert found == ["First words.\n\n***", "A\n\nLast words.\n\n7"]
 
 
-@pytest.mark.parametrize("part", ["x", "日本語文字列", "日本語文書。", "aB3+x/", "เขียน"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "x",
+        "日本語文字列",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("日本語文書。", "aB3+x/", "เขียน")),
+    ],
+)
 def test_text_without_white_space_is_cut_in_linear_time(tokenizer: Tokenizer, part: str) -> None:
     text = part * (60_000 // len(part))
     for strategy in STRATEGIES:

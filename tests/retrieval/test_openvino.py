@@ -157,7 +157,7 @@ def _same_bits_from_six_threads(encoder: TransformerEncoder, rounds: int) -> Non
     )
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_threads_that_encode_at_once_get_the_bits_of_one_alone(model_cache: Path, threads: int) -> None:
     encoder = load_encoder(
         DEFAULT_MODEL, backend="openvino", precision="auto", cache=model_cache, batch_tokens=256,

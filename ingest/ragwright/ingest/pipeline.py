@@ -11,7 +11,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -150,13 +150,18 @@ def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: 
             chunker = chunker_for(each.domain)
             yield cut(each.document, chunker, digest=each.digest, size=each.size, domain=each.domain)
 
+    write_all(prepare, writer)
+    report.seconds["total"] = time.perf_counter() - started
+    return report
+
+
+def write_all(prepare: Callable[[], Iterable[PreparedDocument]], writer: IndexWriter) -> None:
+    """Write what is prepared in a thread, a bounded number of documents ahead, and finish the index."""
     with ahead(prepare, items=_AHEAD) as results:
         for prepared in results:
             writer.add(prepared)
     writer.finish()
     writer.optimize()
-    report.seconds["total"] = time.perf_counter() - started
-    return report
 
 
 def forget(document_ids: Sequence[str], target: Target) -> int:

@@ -10,15 +10,13 @@ from pathlib import PurePosixPath
 
 from ragwright.core.protocols import Chunker
 from ragwright.core.types import Document, Parsed
-from ragwright.ingest.ahead import ahead
 from ragwright.ingest.discover import document_id
 from ragwright.ingest.markdown import parse_markdown
-from ragwright.ingest.pipeline import cut
+from ragwright.ingest.pipeline import cut, write_all
 from ragwright.ingest.plain import parse_plain
 from ragwright.ingest.report import IngestReport
 from ragwright.ingest.writer import IndexWriter, Observer, PreparedDocument, Target, check_free_space
 
-_AHEAD = 8
 _MARKDOWN = (".md", ".markdown")
 # What parsers take for binary data, remove, or count as one line end where there are two characters.
 _UNUSUAL = re.compile(
@@ -86,10 +84,6 @@ def ingest_texts(
             digest = hashlib.sha256(data).hexdigest()
             yield cut(document, chunker, digest=digest, size=len(data), domain=domain)
 
-    with ahead(prepare, items=_AHEAD) as results:
-        for prepared in results:
-            writer.add(prepared)
-    writer.finish()
-    writer.optimize()
+    write_all(prepare, writer)
     report.seconds["total"] = time.perf_counter() - started
     return report

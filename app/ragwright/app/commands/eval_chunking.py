@@ -18,6 +18,7 @@ from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
     from ragwright.core.types import Document, Question, Span
+    from ragwright.eval.overlap import ChunkMap
     from ragwright.eval.statistics import Estimate
     from ragwright.eval.values import Dataset
 
@@ -171,18 +172,17 @@ def _cut(
         chunks=len(chunks),
         mean_tokens=sum(chunk.tokens for _, chunk in chunks) / max(1, len(chunks)),
         omega=estimate(omega, measure="precision_omega"),
-        whole=_whole(questions, spans),
+        whole=_whole(questions, places),
         seconds=seconds,
     )
 
 
-def _whole(questions: Sequence[Question], spans: Sequence[Span]) -> float:
+def _whole(questions: Sequence[Question], chunks: ChunkMap) -> float:
     """Share of the references that stand in one chunk as a whole."""
-    ends: dict[str, list[tuple[int, int]]] = {}
-    for span in spans:
-        ends.setdefault(span.document_id, []).append((span.start, span.end))
-    kept = []
-    for reference in (each for question in questions for each in question.references):
-        here = ends.get(reference.document_id, ())
-        kept.append(any(start <= reference.start and reference.end <= end for start, end in here))
+    references = [each for question in questions for each in question.references]
+    kept = [any(_holds(chunk, each) for chunk in chunks.overlapping([each])) for each in references]
     return sum(kept) / len(kept)
+
+
+def _holds(chunk: Span, reference: Span) -> bool:
+    return chunk.start <= reference.start and reference.end <= chunk.end
