@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.eval.scripted_judge import ScriptedJudge, serving
 from typer.testing import Result
 
 from ragwright.app import sweeping
@@ -363,3 +364,17 @@ def test_an_unknown_run_names_the_latest_ones(dataset: Path, run: Run) -> None:
     result = run("eval", "compare", "unknown", "known")
     assert result.exit_code == 1
     assert "the latest here are: known" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_language_model_judges_what_the_product_answered(dataset: Path, run: Run) -> None:
+    """The real ragas against a scripted endpoint; what was judged before is not asked again."""
+    pytest.importorskip("ragas.metrics.collections", exc_type=ImportError)
+    with serving(ScriptedJudge(question="When does the ferry leave?")) as judge:
+        options = ("--judge", "--set", f"judge.url={judge.url}", "--set", "judge.model=scripted", "--json")
+        first, second = (document(run("eval", "run", str(dataset), *options)) for _ in range(2))
+    assert first["measures"]["faithfulness"]["mean"] == 1.0  # quotes stand in the context
+    assert {"answer_relevancy", "context_recall", "factual_correctness"} <= first["measures"].keys()
+    assert first["judge"]["failed"] == []
+    assert (first["judge"]["calls"] > 0, second["judge"]["calls"]) == (True, 0)
+    assert second["measures"] == first["measures"]
