@@ -72,7 +72,12 @@ def eval_run(
     ] = 0,
     perturb: Annotated[
         list[str] | None,
-        typer.Option("--perturb", metavar="NAME", help="Ask changed questions too; all: every change."),
+        typer.Option(
+            "--perturb",
+            metavar="NAME",
+            help="Ask again: lower, upper, typos, reordered, abbreviations, keywords, irrelevant, "
+            "contradicting, or all; repeatable.",
+        ),
     ] = None,
     judge: Annotated[
         bool, typer.Option("--judge", help="Let the configured language model judge the answers.")
