@@ -37,7 +37,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow and not service and not gpu"
 
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest
 
 check: $(READY)
 	$(BIN)/ruff check .

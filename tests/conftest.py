@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from ragwright.retrieval.encoder import TransformerEncoder
+
+# `make test-all` tries more examples of every property than `make test` has the time for.
+settings.register_profile("quick", max_examples=40)
+settings.register_profile("thorough", max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")
@@ -47,18 +53,11 @@ def encoder(model_cache: Path) -> TransformerEncoder:
 
 
 @pytest.fixture
-def project(quick_folder: Path) -> Iterator[Path]:
-    """An empty folder, in memory where the system offers it."""
-    with tempfile.TemporaryDirectory(dir=quick_folder) as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for the whole session, in memory where the system offers it: there, durability is free."""
+def project(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder, in memory where the system offers it: there, making writes durable costs nothing."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
-        yield tmp_path_factory.mktemp("quick")
+        yield tmp_path
         return
     with tempfile.TemporaryDirectory(dir=memory, prefix="ragwright-test-") as folder:
         yield Path(folder)

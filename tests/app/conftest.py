@@ -79,9 +79,9 @@ def encoder(folder: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(scope="session")
-def demo(quick_folder: Path, model_cache: Path) -> Path:
+def demo(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Path:
     """A project folder whose `documents` are those of the demo, ingested; for reading only."""
-    project = quick_folder / "demo"
+    project = tmp_path_factory.mktemp("demo")
     shutil.copytree(DEMO, project / "documents")
     arguments = ["ingest", str(project / "documents"), "--workspace", str(project / ".ragwright")]
     done = CliRunner(env=encoder_settings(model_cache)).invoke(app, arguments)
@@ -97,9 +97,9 @@ def in_demo(demo: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ingested(quick_folder: Path, model_cache: Path) -> Path:
+def ingested(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Path:
     """A project folder with three documents that are ingested, to be copied."""
-    project = quick_folder / "ingested"
+    project = tmp_path_factory.mktemp("ingested")
     for name, text in DOCUMENTS.items():
         path = project / "docs" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -260,6 +260,7 @@ with open(os.environ["SPY_LOG"], "a") as log:
 """
 
 
+@pytest.mark.slow  # .ci/run calls it by name
 def test_nothing_leaves_the_machine(folder: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = folder / "spy.log"
     (folder / "site").mkdir()

@@ -170,7 +170,7 @@ def test_second_writer_is_told_who_holds_the_workspace(project: Path, run: Run) 
         assert run("ingest", "docs", "--dry-run").exit_code == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_stopped_run_ends_with_130_and_can_be_repeated(
     folder: Path, encoder: Path, run: Run, number: signal.Signals
 ) -> None:

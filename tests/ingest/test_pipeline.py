@@ -405,7 +405,7 @@ class Failing:
         return call
 
 
-@pytest.mark.parametrize("part", ["index", "catalog", "file"])
+@pytest.mark.parametrize("part", ["index", pytest.param("catalog", marks=pytest.mark.slow), "file"])
 def test_whichever_call_fails_a_clean_run_mends_everything(
     part: str, project: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
