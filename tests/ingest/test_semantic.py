@@ -216,7 +216,9 @@ def test_what_else_stood_in_the_window_is_part_of_the_digest(bench: Workbench) -
     assert all(before[key].partition("-")[0] == after[key].partition("-")[0] for key in kept)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step", [each if each == "written" else pytest.param(each, marks=pytest.mark.slow) for each in STEPS]
+)
 def test_after_a_crash_the_next_run_ends_as_a_clean_one(step: str, bench: Workbench) -> None:
     """Same chunks with the same bits, whatever the run had written when it died."""
     clean, killed = bench.project / "clean", bench.project / "killed"

@@ -128,7 +128,7 @@ def _found(hit: Hit) -> Found:
 
 
 def _evidence(hits: Sequence[Hit], question: Question) -> tuple[Span, ...]:
-    return tuple(evidence_spans([_found(hit) for hit in hits], question.references))
+    return tuple(evidence_spans([_found(hit) for hit in hits if hit.evidence], question.references))
 
 
 def _source(system: System, span: Span) -> str:

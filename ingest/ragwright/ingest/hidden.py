@@ -9,10 +9,13 @@ import unicodedata
 # overrides and isolates, interlinear annotation, tag characters, and the variation selectors that only
 # ideographs use. The directional marks U+200E and U+200F stay: right-to-left text needs them, and they can
 # neither hide nor reorder more than one character.
-_SUSPECT = re.compile(
-    "[\u00ad\u180e\u200b-\u200d\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
-    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f\U000e0100-\U000e01ef]+"
+INVISIBLE = (
+    "\u00ad\u180e\u200b-\u200d\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
+    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f\U000e0100-\U000e01ef"
 )
+"""The inside of a character class."""
+
+_SUSPECT = re.compile(f"[{INVISIBLE}]+")
 _JOINERS = "\u200c\u200d"
 _JOINING_SCRIPTS = (
     "ARABIC", "SYRIAC", "MONGOLIAN", "NKO", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL",

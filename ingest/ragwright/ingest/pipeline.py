@@ -241,14 +241,19 @@ def cut(document: Document, chunker: Chunker, *, digest: str, size: int, domain:
 def _document(source: str, parsed: Parsed) -> Document:
     """What a parser made of a file, with its identity and in characters that every later stage takes."""
     metadata = {**parsed.metadata, "type": _TYPE_NAMES.get(parsed.media_type, parsed.media_type)}
-    clean = {_encodable(key): _encodable(value) for key, value in metadata.items()}
+    clean = {encodable(key): encodable(value) for key, value in metadata.items()}
+    title = shown_title(parsed.title, source)
+    return Document(document_id(source), source, title, encodable(parsed.text), parsed.blocks, clean)
+
+
+def shown_title(title: str, source: str) -> str:
+    """A title on one line, never empty: the name of the source where the text states none."""
     # A stem of nothing but signs leaves no word; the source always says something.
     name = PurePosixPath(source).stem.replace("_", " ").replace("-", " ")
-    title = " ".join(_encodable(parsed.title or name).split()) or source
-    return Document(document_id(source), source, title, _encodable(parsed.text), parsed.blocks, clean)
+    return " ".join(encodable(title or name).split()) or source
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text with lone surrogates, which UTF-8 lacks, replaced one by one: every offset stays."""
     return _SURROGATES.sub("\ufffd", text)
 

@@ -6,24 +6,20 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 
 from ragwright.core.protocols import Chunker
 from ragwright.core.types import Document, Parsed
 from ragwright.ingest.discover import document_id
+from ragwright.ingest.hidden import INVISIBLE
 from ragwright.ingest.markdown import parse_markdown
-from ragwright.ingest.pipeline import cut, write_all
+from ragwright.ingest.pipeline import cut, encodable, shown_title, write_all
 from ragwright.ingest.plain import parse_plain
 from ragwright.ingest.report import IngestReport
 from ragwright.ingest.writer import IndexWriter, Observer, PreparedDocument, Target, check_free_space
 
 _MARKDOWN = (".md", ".markdown")
 # What parsers take for binary data, remove, or count as one line end where there are two characters.
-_UNUSUAL = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\r\u00ad\u180e\u200b-\u200d\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"
-    "\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
-)
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_UNUSUAL = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\r{INVISIBLE}]")
 
 
 def as_document(
@@ -38,12 +34,11 @@ def as_document(
         metadata: Flat facts, usable as search filters.
     """
     markdown = source.lower().endswith(_MARKDOWN)
-    text = _SURROGATES.sub("\ufffd", text)
+    text = encodable(text)
     # One sign for one sign: the blocks that are found keep the offsets of the text.
     seen = _UNUSUAL.sub(" ", text).encode()
     parsed: Parsed = parse_markdown(seen, source) if markdown else parse_plain(seen, source)
-    name = PurePosixPath(source).stem.replace("_", " ").replace("-", " ")
-    shown = " ".join((title or parsed.title or name).split()) or source
+    shown = shown_title(title or parsed.title, source)
     kind = "md" if markdown else "txt"
     return Document(
         document_id(source), source, shown, text, parsed.blocks, {**(metadata or {}), "type": kind}

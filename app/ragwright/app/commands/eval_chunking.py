@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragwright.app.commands.eval_run import DatasetPath, Format, load
+from ragwright.app.console import Console
 from ragwright.app.eval_output import figure
 from ragwright.app.session import Options, open_session
 from ragwright.app.workspace import Workspace
@@ -86,6 +87,11 @@ def eval_chunking(
         workspace.close()
     if options.json:
         session.console.emit_json({"dataset": loaded.name, "cuts": cuts})
+    _tell(cuts, session.console)
+    return 0
+
+
+def _tell(cuts: Sequence[_Cut], console: Console) -> None:
     rows = [
         (
             each.strategy,
@@ -100,19 +106,8 @@ def eval_chunking(
         )
         for each in sorted(cuts, key=lambda each: -each.omega.mean)
     ]
-    columns = [
-        "strategy",
-        "tokens",
-        "overlap",
-        "chunks",
-        "mean",
-        "omega",
-        "95 % interval",
-        "whole",
-        "seconds",
-    ]
-    session.console.table(columns, rows)
-    return 0
+    names = ["strategy", "tokens", "overlap", "chunks", "mean", "omega", "95 % interval", "whole", "seconds"]
+    console.table(names, rows)
 
 
 def _measure(workspace: Workspace, dataset: Dataset, grid: Sequence[tuple[str, int, int]]) -> list[_Cut]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragwright.app.console import Styled, escape_control
+from ragwright.app.console import Console, Styled, escape_control
 from ragwright.app.run_folders import find_run
 from ragwright.app.session import Options, open_session
 from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ragwright.eval.gate import Requirement
+    from ragwright.eval.gate import GateResult, Requirement
 
 NOT_PASSED = 4
 
@@ -64,11 +65,15 @@ def eval_gate(
     report = write_report(mine, folder / REPORT, baseline=theirs, gate=result)
     if options.json:
         session.console.emit_json({"passed": result.passed, "verdicts": result.verdicts, "report": report})
-    for verdict, sentence in zip(result.verdicts, result.sentences(), strict=True):
-        session.console.out(Styled(sentence, "green" if verdict.passed else "red"))
-    session.console.out("the gate is passed" if result.passed else "the gate is not passed")
-    session.console.out("report ", escape_control(str(report), keep=""))
+    _tell(result, report, session.console)
     return 0 if result.passed else NOT_PASSED
+
+
+def _tell(result: GateResult, report: Path, console: Console) -> None:
+    for verdict, sentence in zip(result.verdicts, result.sentences(), strict=True):
+        console.out(Styled(sentence, "green" if verdict.passed else "red"))
+    console.out("the gate is passed" if result.passed else "the gate is not passed")
+    console.out("report ", escape_control(str(report), keep=""))
 
 
 def _refuse_wrong_side(rule: Requirement) -> None:
