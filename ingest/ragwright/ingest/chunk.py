@@ -173,6 +173,7 @@ class _ProfileChunker:
     def _chunks(self, document: Document, cut: _Cut, sizes: Mapping[Range, int]) -> Iterator[Chunk]:
         ranges = sorted(sizes)
         writer = context.ContextWriter(document, self._tokenizer, limit=self._context_limit)
+        titles = _titles(document.text, cut.units)
         starts, ends = [start for start, _ in ranges], [end for _, end in ranges]
         firsts = np.searchsorted([unit.end for unit in cut.units], starts, side="right").tolist()
         lasts = np.searchsorted([unit.start for unit in cut.units], ends).tolist()
@@ -182,7 +183,7 @@ class _ProfileChunker:
         for number, (start, end) in enumerate(ranges):
             touched = cut.units[firsts[number] : lasts[number]]
             spans = _clipped(document, flat[from_[number] : to[number]], (start, end))
-            headings, prefix, length = _above(document.text, cut.units, touched, start, writer=writer)
+            headings, prefix, length = _above(titles, touched, start, writer=writer)
             text = document.text[start:end]
             yield Chunk(
                 id=_identify(document.source, self.fingerprint, (start, end), text),
@@ -231,8 +232,25 @@ class _SemanticChunker(_ProfileChunker):
         return sentences.encoded(self._divided(document, cut, strategy))
 
 
+@dataclass(frozen=True, slots=True)
+class _Title:
+    """A heading: its words, and where it begins."""
+
+    words: str
+    start: int
+
+
+def _titles(text: str, units: Sequence[Unit]) -> dict[int, _Title]:
+    """The headings among units, by position."""
+    return {
+        position: _Title(heading_text(text, unit), unit.start)
+        for position, unit in enumerate(units)
+        if unit.kind == "heading"
+    }
+
+
 def _above(
-    text: str, units: Sequence[Unit], touched: Sequence[Unit], start: int, *, writer: context.ContextWriter
+    titles: Mapping[int, _Title], touched: Sequence[Unit], start: int, *, writer: context.ContextWriter
 ) -> tuple[tuple[str, ...], str, int]:
     """The headings that all of a chunk stands under, its context, and the context's tokens."""
     paths = [unit.path for unit in touched if unit.kind != "heading"] or [unit.path for unit in touched]
@@ -242,10 +260,11 @@ def _above(
         if one != other:
             break
         shared += 1
-    path = paths[0][:shared]
-    outside = [heading_text(text, units[k]) for k in path if units[k].start < start]
-    inside = [heading_text(text, unit) for unit in touched if unit.kind == "heading" and unit.start >= start]
-    headings = tuple(heading_text(text, units[k]) for k in path)
+    path = [titles[k] for k in paths[0][:shared]]
+    outside = [title.words for title in path if title.start < start]
+    own = (titles[unit.path[-1]] for unit in touched if unit.kind == "heading")
+    inside = [title.words for title in own if title.start >= start]
+    headings = tuple(title.words for title in path)
     prefix, length = writer(outside, inside=inside, header=touched[0].header)
     return headings, prefix, length
 

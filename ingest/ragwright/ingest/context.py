@@ -23,6 +23,7 @@ class ContextWriter:
         self._tokenizer = tokenizer
         self._limit = max(0, limit)
         self._written: dict[tuple[tuple[str, ...], Range | None], tuple[str, int]] = {}
+        self._asked: dict[tuple[tuple[str, ...], tuple[str, ...], Range | None], tuple[str, int]] = {}
 
     def __call__(
         self, headings: Sequence[str], *, inside: Sequence[str] = (), header: Range | None = None
@@ -38,6 +39,14 @@ class ContextWriter:
             The context, "" or ending in a newline, and its length in tokens, at most the limit. When there
             is no room, outer headings go first, then the title; of the rest the first words stay.
         """
+        asked = (tuple(headings), tuple(inside), header)
+        if asked not in self._asked:
+            self._asked[asked] = self._context(*asked)
+        return self._asked[asked]
+
+    def _context(
+        self, headings: Sequence[str], inside: Sequence[str], header: Range | None
+    ) -> tuple[str, int]:
         repeated = {_plain(words) for words in inside}
         path: list[str] = []
         for words in (self._title, *headings):

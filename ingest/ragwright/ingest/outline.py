@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
 from ragwright.core.profile import Profile
 from ragwright.core.types import Block, Document
@@ -26,8 +26,7 @@ _MARKUP = re.compile(r"^\W*(?:#+\s+|\n\s*)|\s+#+\s*$|`+|(?<!\w)\*+(?=\w)|(?<=\w)
 _UNDERLINE = re.compile(r"\n[\W_]*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A stretch of text that is not cut without need.
 
     Attributes:
@@ -76,20 +75,20 @@ class Outliner:
                 while stack and stack[-1][0] >= unit.level:
                     stack.pop()
                 stack.append((unit.level, len(units)))
-            units.append(replace(unit, path=tuple(position for _, position in stack)))
+            units.append(unit._replace(path=tuple(position for _, position in stack)))
         return units
 
     def _divided(self, text: str, region: Unit) -> Iterator[Unit]:
         """A region cut at blank lines, headings and clauses, where its kind allows it."""
         if region.kind == "list_item":
-            yield replace(region, clause=self._is_clause(text, region.start, region.end))
+            yield region._replace(clause=self._is_clause(text, region.start, region.end))
         elif region.kind != "paragraph":
             yield region
         elif self._headings or self._clauses:
             yield from self._lines(text, region)
         else:
             for start, end in _between(text, region, _BLANK_LINE):
-                yield replace(region, start=start, end=end)
+                yield region._replace(start=start, end=end)
 
     def _lines(self, text: str, region: Unit) -> Iterator[Unit]:
         """The paragraphs of a region, with headings and clauses found line by line."""
@@ -102,7 +101,7 @@ class Outliner:
                     yield from _piece(text, region, open_at, first, clause=clause)
                     open_at, clause = first, begins_clause
                 if level is not None:
-                    yield replace(region, kind="heading", start=first, end=last, level=level)
+                    yield region._replace(kind="heading", start=first, end=last, level=level)
                     open_at = last
                 free = level is not None or text[last - 1] in _SENTENCE_END
             yield from _piece(text, region, open_at, end, clause=clause)
@@ -128,15 +127,15 @@ def _with_signs(text: str, units: Iterable[Unit]) -> list[Unit]:
         if before is None:
             joined.append(unit)
         elif _is_signs(text, before):
-            joined[-1] = replace(unit, start=before.start, page=before.page)
+            joined[-1] = unit._replace(start=before.start, page=before.page)
         elif _is_signs(text, unit) and _is_trailing(text, before, unit):
-            joined[-1] = replace(before, end=unit.end)
+            joined[-1] = before._replace(end=unit.end)
         else:
             joined.append(unit)
     for position in range(len(joined) - 1, 0, -1):
         before, unit = joined[position - 1], joined[position]
         if before.run == unit.run and _is_signs(text, unit):
-            joined[position - 1 : position + 1] = [replace(before, end=unit.end)]
+            joined[position - 1 : position + 1] = [before._replace(end=unit.end)]
     return joined
 
 
@@ -171,7 +170,7 @@ def heading_text(text: str, unit: Unit) -> str:
 def _piece(text: str, region: Unit, start: int, end: int, *, clause: bool) -> Iterator[Unit]:
     found = trim(text, start, end)
     if found is not None:
-        yield replace(region, start=found[0], end=found[1], clause=clause)
+        yield region._replace(start=found[0], end=found[1], clause=clause)
 
 
 def _between(text: str, region: Unit, separator: re.Pattern[str]) -> Iterator[Range]:

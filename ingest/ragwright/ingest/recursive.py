@@ -26,8 +26,7 @@ def recursive(run: Sequence[Range], ruler: TokenRuler, budget: Budget) -> list[R
     starts = [start for start, _ in run]
 
     def leaves(start: int, end: int, depth: int) -> Iterator[Range]:
-        first, last = ruler.indices((start, end))
-        if last - first <= budget.tokens and end - start <= budget.characters:
+        if ruler.count(start, end) <= budget.tokens and end - start <= budget.characters:
             yield start, end
         elif depth < len(_SEPARATORS):
             for piece in _parts(ruler.text, start, end, _SEPARATORS[depth]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -32,7 +33,13 @@ class TokenRuler:
     def __init__(self, text: str, tokenizer: Tokenizer) -> None:
         self.text = text
         self.starts = tokenizer.starts(text)  # (tokens,) ascending
+        self._sorted = self.starts.data
         self._tokenizer = tokenizer
+
+    def count(self, start: int, end: int) -> int:
+        """How many tokens begin in a range."""
+        first = bisect_left(self._sorted, start)
+        return bisect_left(self._sorted, end, first) - first
 
     def indices(self, positions: Sequence[int] | Positions) -> list[int]:
         """How many tokens begin before each position, same order."""

@@ -24,6 +24,7 @@ _CLOSING = re.compile(r"[*_\"'”’»)\]]+(?=\s|\Z)")
 _SPEAKING = re.compile(r"[^\W_][\W_]*[^\W_]")
 _LETTER = re.compile(r"[^\W_]")
 _MARKER = re.compile(r"[(\[]?(?:\d{1,3}|[A-Za-z]|[ivxlc]{1,5}|[IVXLC]{1,5})[.)\]]{1,2}|[-*+•‣▪◦·]")
+_LONGEST_MARKER = 6  # characters
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)+")
 _OPENING = "([{\"'“‘«"
 # sentencex takes quadratic time beyond some megabytes, and with wide full stops from the start; slices keep
@@ -43,6 +44,9 @@ _LOWER_ABBREVIATIONS = frozenset({
 
 def trim(text: str, start: int, end: int) -> Range | None:
     """The range without outer white space, or None when nothing visible stands in it."""
+    # Most ranges are trimmed already.
+    if start < end and not text[start].isspace() and not text[end - 1].isspace():
+        return start, end
     first = _VISIBLE.search(text, start, end)
     if first is None:
         return None
@@ -79,7 +83,10 @@ def speaking(text: str, ranges: Iterable[Range], *, limit: int) -> list[Range]:
 
 
 def _silent(text: str, start: int, end: int) -> bool:
-    if end - start <= 6 and _MARKER.fullmatch(text, start, end):
+    # Most sentences begin with a word, which the patterns need not look at.
+    if end - start > _LONGEST_MARKER and text[start : start + 2].isalnum():
+        return False
+    if end - start <= _LONGEST_MARKER and _MARKER.fullmatch(text, start, end):
         return True
     return _SPEAKING.search(text, start, end) is None
 
@@ -174,10 +181,12 @@ class SentenceSplitter:
         cursor = start
         for segment in sentencex.segment(self._language, text[start:end]):
             words = segment.strip()
-            visible = _VISIBLE.search(text, cursor, end)
-            if not words or visible is None:
+            if not words:
                 continue
-            cursor = visible.start()
+            while cursor < end and text[cursor].isspace():
+                cursor += 1
+            if cursor == end:
+                continue
             if text.startswith(words, cursor, end):
                 yield cursor, cursor + len(words)
                 cursor += len(words)
@@ -226,7 +235,7 @@ class SentenceSplitter:
         start, end = segment
         tail = text[max(start, end - 40) : end]
         word = tail.split()[-1].lstrip(_OPENING)
-        if end - start <= 6 and _MARKER.fullmatch(tail):
+        if end - start <= _LONGEST_MARKER and _MARKER.fullmatch(tail):
             return True
         if word in self._words or (self._phrases and tail.endswith(self._phrases)):
             return True

@@ -250,5 +250,4 @@ class StructurePacker:
         return self._units[unit.path[-1]].level if unit.path else 0
 
     def _size(self, start: int, end: int) -> int:
-        first, last = self._ruler.indices((start, end))
-        return last - first
+        return self._ruler.count(start, end)
