@@ -45,11 +45,10 @@ def _heavy_parsers_are_loaded_once() -> None:
 def encoder(model_cache: Path) -> TransformerEncoder:
     """The real default model as it is configured by default."""
     from ragwright.retrieval.encoder import load_encoder
+    from ragwright.retrieval.forward import Compute
     from ragwright.retrieval.model import DEFAULT_MODEL
 
-    return load_encoder(
-        DEFAULT_MODEL, backend="auto", precision="auto", cache=model_cache, batch_tokens=1024, threads=0
-    )
+    return load_encoder(DEFAULT_MODEL, Compute(cache=model_cache))
 
 
 @pytest.fixture

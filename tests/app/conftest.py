@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 from ragwright.app.cli import app
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
+from ragwright.retrieval.forward import Compute
 
 MAIN = "from ragwright.app.cli import main; main()"
 DOCUMENTS = {
@@ -64,9 +65,9 @@ def encoder_settings(model_cache: Path) -> dict[str, str]:
 
 
 @cache
-def loaded_once(model: str, **settings: Any) -> TransformerEncoder:
+def loaded_once(model: str, compute: Compute, *, dimension: int | None = None) -> TransformerEncoder:
     """The real encoder, which commands in this process would otherwise load again and again."""
-    return load_encoder(model, **settings)
+    return load_encoder(model, compute, dimension=dimension)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ragwright.core.errors import InputError, ModelError
 from ragwright.core.types import Encoding, Passage
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
+from ragwright.retrieval.forward import Compute, Precision
 from ragwright.retrieval.model import DEFAULT_MODEL, open_model
 
 WORDS = [
@@ -78,7 +79,8 @@ def reference() -> Any:
 @pytest.fixture(scope="module")
 def torch_encoder(model_cache: Path) -> TransformerEncoder:
     return load_encoder(
-        DEFAULT_MODEL, backend="torch", precision="fp32", cache=model_cache, batch_tokens=512, threads=0
+        DEFAULT_MODEL,
+        Compute(backend="torch", precision="fp32", cache=model_cache, batch_tokens=512, threads=0),
     )
 
 
@@ -154,16 +156,18 @@ def test_vectors_have_unit_length_and_come_in_input_order(encoder: TransformerEn
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("auto", 2e-2)])
 def test_the_batch_budget_does_not_change_the_vectors(
-    model_cache: Path, precision: str, tolerance: float
+    model_cache: Path, precision: Precision, tolerance: float
 ) -> None:
     results = [
         load_encoder(
             DEFAULT_MODEL,
-            backend="openvino",
-            precision=precision,
-            cache=model_cache,
-            batch_tokens=budget,
-            threads=threads,
+            Compute(
+                backend="openvino",
+                precision=precision,
+                cache=model_cache,
+                batch_tokens=budget,
+                threads=threads,
+            ),
         ).encode_passages(PASSAGES)
         for budget, threads in ((64, 1), (300, 2), (100_000, 0))
     ]
@@ -180,6 +184,18 @@ def test_what_a_passage_is_encoded_with_changes_no_bit_of_its_vectors(encoder: T
         for place, encoding in zip(part, encoder.encode_passages([PASSAGES[p] for p in part]), strict=True):
             assert (encoding.vector == together[place].vector).all()
             assert (encoding.sentences == together[place].sentences).all()
+
+
+def test_texts_that_are_tokenized_ahead_in_parts_get_the_same_bits(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = encoder.encode_passages(PASSAGES)
+    monkeypatch.setattr("ragwright.retrieval.encoder._WINDOW", 700)
+    parts = encoder.encode_passages(PASSAGES)
+    np.testing.assert_array_equal(_matrix(parts), _matrix(together))
+    np.testing.assert_array_equal(_sentences(parts), _sentences(together))
+    with pytest.raises(InputError, match="reads at most 256"):
+        encoder.encode_passages([*PASSAGES, Passage("pump " * 255), *PASSAGES])
 
 
 def test_encoding_twice_gives_the_same_bits(encoder: TransformerEncoder) -> None:
@@ -234,9 +250,8 @@ def test_prompts_are_put_before_questions_and_passages_and_belong_to_no_sentence
     path = model_copy / "config_sentence_transformers.json"
     path.write_text(json.dumps({"prompts": prompts}), encoding="utf-8")
     prompted = load_encoder(
-        str(model_copy), backend="openvino", precision="fp32", cache=_reused(model_cache, model_copy),
-        batch_tokens=256, threads=1,
-    )  # fmt: skip
+        str(model_copy), Compute(backend="openvino", precision="fp32", cache=_reused(model_cache, model_copy),
+        batch_tokens=256, threads=1,))  # fmt: skip
     text = "Torque the bolts. Check them twice."
     np.testing.assert_allclose(
         prompted.encode_queries([text]), exact_encoder.encode_queries(["question: " + text]), atol=1e-6
@@ -268,9 +283,8 @@ def test_a_passage_that_fills_the_room_behind_the_prompt_is_encoded(
     path = model_copy / "config_sentence_transformers.json"
     path.write_text(json.dumps({"prompts": {"document": "passage: "}}), encoding="utf-8")
     prompted = load_encoder(
-        str(model_copy), backend="openvino", precision="fp32", cache=_reused(model_cache, model_copy),
-        batch_tokens=256, threads=1,
-    )  # fmt: skip
+        str(model_copy), Compute(backend="openvino", precision="fp32", cache=_reused(model_cache, model_copy),
+        batch_tokens=256, threads=1,))  # fmt: skip
     room = prompted.tokenizer.max_tokens - prompted.tokenizer.special_tokens
     assert room == 256 - 2 - 2
     prompted.encode_passages([Passage("pump " * room)])
@@ -291,10 +305,10 @@ socket.getaddrinfo = socket.gethostbyname = socket.create_connection = refuse
 
 from ragwright.core.types import Passage
 from ragwright.retrieval.encoder import load_encoder
+from ragwright.retrieval.forward import Compute
 
 encoder = load_encoder(
-    "all-MiniLM-L6-v2", backend=sys.argv[1], precision="auto", cache=Path(sys.argv[2]), batch_tokens=512,
-    threads=0,
+    "all-MiniLM-L6-v2", Compute(backend=sys.argv[1], cache=Path(sys.argv[2]), batch_tokens=512)
 )
 encoder.encode_passages([Passage("Torque the bolts.", ((0, 17),))] * 3)
 encoder.encode_queries(["torque"])
@@ -329,7 +343,6 @@ def test_loading_and_converting_ask_no_network_and_write_nothing_to_the_terminal
 def test_weights_that_do_not_fit_their_settings_are_told(model_copy: Path, tmp_path: Path) -> None:
     (model_copy / "model.safetensors").unlink()
     (model_copy / "model.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}garbage")
+    encoder = load_encoder(str(model_copy), Compute(backend="torch", cache=tmp_path))
     with pytest.raises(ModelError, match="cannot be loaded"):
-        load_encoder(
-            str(model_copy), backend="torch", precision="fp32", cache=tmp_path, batch_tokens=64, threads=0
-        )
+        encoder.encode_queries(["torque"])

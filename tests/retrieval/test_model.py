@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from ragwright.core.errors import ModelError
 from ragwright.retrieval import model as module
+from ragwright.retrieval.layers import read_dense
 from ragwright.retrieval.model import DEFAULT_MODEL, open_model
 
 
@@ -91,7 +95,7 @@ def test_a_folder_that_lacks_a_file_names_it(model_copy: Path, name: str) -> Non
         (
             "1_Pooling/config.json",
             b'{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true}',
-            "supported are mean_tokens and cls_token",
+            "supported are mean_tokens, cls_token and lasttoken",
         ),
         ("sentence_bert_config.json", b'"x"', "holds a str, wanted an object"),
     ],
@@ -135,8 +139,8 @@ def test_a_transformer_with_pooling_is_read_under_its_old_and_new_names(
 
 
 @pytest.mark.parametrize(("names", "complaint"), [
-    (("Transformer", "Pooling", "Normalize", "Dense"), "has the layer Dense; supported are"),
-    (("Transformer", "Pooling", "Dense"), "has the layer Dense"),
+    (("Transformer", "Pooling", "LayerNorm"), "has the layer LayerNorm; supported are"),
+    (("Transformer", "Dense", "Pooling"), "has the layers Transformer, Dense, Pooling"),
     (("StaticEmbedding",), "has the layer StaticEmbedding"),
     (("Transformer",), "has the layers Transformer; supported are"),
     (("Pooling", "Transformer"), "has the layers Pooling, Transformer"),
@@ -164,9 +168,12 @@ def test_pooling_is_read_where_the_list_of_layers_says_and_in_its_newer_form(mod
     assert open_model(str(model_copy)).pooling == "mean"
     _write(model_copy, "pool/config.json", {"pooling_mode": "cls", "include_prompt": True})
     assert open_model(str(model_copy)).pooling == "cls"
-    for settings in ({"pooling_mode": ["cls", "mean"]}, {"pooling_mode": "mean", "include_prompt": False}):
+    _write(model_copy, "pool/config.json", {"pooling_mode": ["lasttoken"], "include_prompt": False})
+    model = open_model(str(model_copy))
+    assert (model.pooling, model.pools_prompt) == ("lasttoken", False)
+    for settings in ({"pooling_mode": ["cls", "mean"]}, {"pooling_mode": "cls", "include_prompt": False}):
         _write(model_copy, "pool/config.json", settings)
-        with pytest.raises(ModelError, match=r"pools (by \['cls', 'mean'\]|without its prompts)"):
+        with pytest.raises(ModelError, match=r"pools by (\['cls', 'mean'\]|the first token behind)"):
             open_model(str(model_copy))
     (model_copy / "pool" / "config.json").unlink()
     with pytest.raises(ModelError, match=r"has no config\.json"):
@@ -196,3 +203,130 @@ def test_positions_that_a_family_keeps_for_padding_are_not_counted(
 def test_a_model_that_is_not_there_is_named_with_what_to_do(name: str) -> None:
     with pytest.raises(ModelError, match=r"no model|has no model\.safetensors"):
         open_model(name)
+
+
+def _dense(folder: Path, *, dtype: Any = np.float32, **settings: Any) -> None:
+    """A linear layer from 384 to 8 numbers."""
+    folder.mkdir(exist_ok=True)
+    weight: Any = np.random.default_rng(0).normal(size=(8, 384)).astype(dtype)
+    save_file({"linear.weight": weight}, str(folder / "model.safetensors"))
+    _write(folder, "config.json", {"in_features": 384, "out_features": 8, "bias": False, **settings})
+
+
+def _with_dense(folder: Path) -> None:
+    layers = _layers(OLD + "Transformer", OLD + "Pooling", OLD + "Dense")
+    layers[2]["path"] = "2_Dense"
+    _write(folder, "modules.json", layers)
+
+
+def test_a_dense_layer_gives_the_dimension_and_its_weights_and_activation_count(model_copy: Path) -> None:
+    seen = {open_model(str(model_copy)).fingerprint}
+    _with_dense(model_copy)
+    for dtype, kind in (
+        (np.float32, "linear.Identity"),
+        (np.float16, "linear.Identity"),
+        (np.float32, "activation.Tanh"),
+    ):
+        _dense(model_copy / "2_Dense", dtype=dtype, activation_function=f"torch.nn.modules.{kind}")
+        model = open_model(str(model_copy))
+        seen.add(model.fingerprint)
+        (projection,) = model.projections
+        assert model.dimension == 8
+        assert projection(np.ones((3, 384), np.float32)).shape == (3, 8)
+    assert len(seen) == 4
+
+
+@pytest.mark.parametrize(("settings", "complaint"), [
+    ({"activation_function": "torch.nn.modules.activation.GELU"}, "has the activation .*GELU; supported are"),
+    ({"activation_function": "mine.Tanh"}, "has the activation mine.Tanh"),
+    ({"use_residual": True}, "asks for a residual connection"),
+    ({"module_input_name": "token_embeddings"}, "asks for token_embeddings"),
+])  # fmt: skip
+def test_a_dense_layer_that_does_more_is_refused(
+    model_copy: Path, settings: dict[str, Any], complaint: str
+) -> None:
+    _with_dense(model_copy)
+    _dense(model_copy / "2_Dense", **settings)
+    with pytest.raises(ModelError, match=complaint):
+        open_model(str(model_copy))
+
+
+def test_damaged_dense_weights_are_told(model_copy: Path) -> None:
+    _with_dense(model_copy)
+    _dense(model_copy / "2_Dense")
+    weights = model_copy / "2_Dense" / "model.safetensors"
+    save_file({"other": np.zeros(3, np.float32)}, str(weights))
+    with pytest.raises(ModelError, match=r"holds no matrix linear\.weight"):
+        open_model(str(model_copy))
+    weights.write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}garbage")
+    with pytest.raises(ModelError, match="cannot be read"):
+        open_model(str(model_copy))
+    weights.unlink()
+    with pytest.raises(ModelError, match=r"has no model\.safetensors; only safetensors"):
+        open_model(str(model_copy))
+
+
+def test_bfloat16_weights_are_read_as_the_numbers_they_are(tmp_path: Path) -> None:
+    numbers = np.array([[1.5, -2.0], [0.0, 3.140625]], np.float32)  # all have bfloat16 forms
+    upper = (numbers.view(np.uint32) >> 16).astype(np.uint16)
+    header = json.dumps(
+        {"linear.weight": {"dtype": "BF16", "shape": [2, 2], "data_offsets": [0, 8]}}
+    ).encode()
+    content = len(header).to_bytes(8, "little") + header + upper.tobytes()
+    (tmp_path / "model.safetensors").write_bytes(content)
+    _write(tmp_path, "config.json", {"activation_function": "torch.nn.modules.linear.Identity"})
+    np.testing.assert_array_equal(read_dense(tmp_path).weight, numbers)
+
+
+def test_a_vector_is_cut_where_the_folder_or_the_setting_says(model_copy: Path) -> None:
+    whole = open_model(str(model_copy))
+    asked = open_model(str(model_copy), dimension=64)
+    assert (asked.dimension, open_model(str(model_copy), dimension=384)) == (64, whole)
+    _write(model_copy, "config_sentence_transformers.json", {"truncate_dim": 64})
+    declared = open_model(str(model_copy))
+    assert declared == asked, "both say the same"
+    assert open_model(str(model_copy), dimension=384).fingerprint == whole.fingerprint
+    assert (
+        len({whole.fingerprint, asked.fingerprint, open_model(str(model_copy), dimension=65).fingerprint})
+        == 3
+    )
+    with pytest.raises(ModelError, match=r"encoder\.dimension is 385 and .* gives vectors of 384"):
+        open_model(str(model_copy), dimension=385)
+
+
+@pytest.mark.parametrize(("declared", "query", "passage"), [
+    ({"prompts": {"query": "q: ", "passage": "p: "}}, "q: ", "p: "),
+    ({"prompts": {"query": "q: ", "document": "", "passage": "p: "}}, "q: ", "p: "),
+    ({"prompts": {"query": "q: ", "all": "a: "}, "default_prompt_name": "all"}, "q: ", "a: "),
+    ({"prompts": {"all": "a: "}, "default_prompt_name": "all"}, "a: ", "a: "),
+    ({"prompts": {"query": "", "document": "", "all": "a: "}, "default_prompt_name": "all"}, "", ""),
+    ({"prompts": {"all": "a: "}, "default_prompt_name": None}, "", ""),
+    ({"prompts": None}, "", ""),
+])  # fmt: skip
+def test_the_models_own_prompts_are_read(
+    model_copy: Path, declared: dict[str, object], query: str, passage: str
+) -> None:
+    _write(model_copy, "config_sentence_transformers.json", declared)
+    model = open_model(str(model_copy))
+    assert (model.query_prompt, model.passage_prompt) == (query, passage)
+
+
+def test_weights_in_several_files_are_found_and_each_counts(model_copy: Path) -> None:
+    (model_copy / "model.safetensors").unlink()
+    names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
+    for name in names:
+        (model_copy / name).write_bytes(name.encode())
+    _write(
+        model_copy,
+        "model.safetensors.index.json",
+        {"weight_map": {"a": names[0], "b": names[1], "c": names[0]}},
+    )
+    before = open_model(str(model_copy)).fingerprint
+    (model_copy / names[1]).write_bytes(b"other")
+    assert open_model(str(model_copy)).fingerprint != before
+    (model_copy / names[1]).unlink()
+    with pytest.raises(ModelError, match=f"lacks {names[1]}, a part of its weights"):
+        open_model(str(model_copy))
+    _write(model_copy, "model.safetensors.index.json", {})
+    with pytest.raises(ModelError, match="has no weight_map"):
+        open_model(str(model_copy))

@@ -15,14 +15,17 @@ import pytest
 
 from ragwright.core.errors import ModelError
 from ragwright.core.types import Encoding, Passage
-from ragwright.retrieval import encoder as encoder_module
-from ragwright.retrieval.batches import Batch, make_batches
+from ragwright.retrieval import forward
+from ragwright.retrieval.batches import ModelInput
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
+from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.model import DEFAULT_MODEL, open_model
 from ragwright.retrieval.openvino_model import OpenVinoForward
 
 MODEL = open_model(DEFAULT_MODEL)
-BATCHES = make_batches([np.full(length, 2_000, np.int64) for length in (3, 9, 30, 31)], budget=32)
+INPUTS = [
+    ModelInput(np.full(length, 2_000, np.int64), np.array([[0, length], [0, 1]])) for length in (3, 9, 30, 31)
+]
 
 
 @pytest.fixture
@@ -43,47 +46,48 @@ def _linked(source: str, target: str) -> str:
 
 
 def _forward(cache: Path) -> OpenVinoForward:
-    return OpenVinoForward(MODEL, cache=cache, precision="fp32", threads=1)
+    return OpenVinoForward(MODEL, Compute(cache=cache, precision="fp32", batch_tokens=32, threads=1))
 
 
-def _states(forward: OpenVinoForward, batches: list[Batch]) -> dict[int, np.ndarray]:
+def _pooled(model: OpenVinoForward, inputs: list[ModelInput]) -> dict[int, np.ndarray]:
     received = {}
 
-    def receive(batch: Batch, states: np.ndarray) -> None:
-        received[int(batch.rows[0])] = states.copy()
+    def receive(row: int, vectors: np.ndarray) -> None:
+        assert row not in received
+        received[row] = vectors.copy()
 
-    forward.run(batches, receive)
+    model.run(inputs, receive)
     return received
 
 
-def test_every_batch_is_received_once_whether_alone_or_among_others(cache: Path) -> None:
-    forward = _forward(cache)
-    together = _states(forward, BATCHES)
-    assert len(together) == len(BATCHES)
-    for batch in BATCHES:
-        ((row, states),) = _states(forward, [batch]).items()
-        assert states.shape == (*batch.ids.shape, MODEL.dimension)
-        np.testing.assert_allclose(states, together[row], atol=1e-5)
-    assert _states(forward, []) == {}
+def test_every_input_is_received_once_whether_alone_or_among_others(cache: Path) -> None:
+    model = _forward(cache)
+    together = _pooled(model, INPUTS)
+    assert together.keys() == set(range(len(INPUTS)))
+    for place, each in enumerate(INPUTS):
+        ((_, vectors),) = _pooled(model, [each]).items()
+        assert vectors.shape == (2, MODEL.dimension)
+        np.testing.assert_array_equal(vectors, together[place])
+    assert _pooled(model, []) == {}
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_an_error_of_the_receiver_reaches_the_caller_and_the_model_can_go_on(cache: Path, count: int) -> None:
-    forward = _forward(cache)
+    model = _forward(cache)
 
-    def receive(batch: Batch, states: np.ndarray) -> None:
+    def receive(row: int, vectors: np.ndarray) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        forward.run(BATCHES[:count], receive)
-    assert len(_states(forward, BATCHES)) == len(BATCHES)
+        model.run(INPUTS[:count], receive)
+    assert len(_pooled(model, INPUTS)) == len(INPUTS)
 
 
 def test_a_setting_that_openvino_refuses_leaves_the_shared_conversion_alone(cache: Path) -> None:
     (model,) = cache.rglob("model.xml")
     before = model.stat()
     with pytest.raises(ModelError, match="OpenVINO cannot compile all-MiniLM-L6-v2"):
-        OpenVinoForward(MODEL, cache=cache, precision="fp32", threads=-5)
+        OpenVinoForward(MODEL, Compute(cache=cache, precision="fp32", threads=-5))
     assert (model.stat().st_ino, model.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
@@ -100,13 +104,13 @@ def test_a_converted_model_is_not_converted_again(cache: Path) -> None:
 @pytest.mark.parametrize("pattern", ["model.xml", "model.bin", "*.blob"])
 @pytest.mark.parametrize("keep", [0, 1_000])
 def test_a_damaged_conversion_is_made_again(cache: Path, pattern: str, keep: int) -> None:
-    expected = _states(_forward(cache), BATCHES)
+    expected = _pooled(_forward(cache), INPUTS)
     for damaged in cache.rglob(pattern):
         content = damaged.read_bytes()[:keep]
         damaged.unlink()  # the session's file has the same content under another name
         damaged.write_bytes(content)
-    for row, states in _states(_forward(cache), BATCHES).items():
-        np.testing.assert_allclose(states, expected[row], atol=1e-4)
+    for row, vectors in _pooled(_forward(cache), INPUTS).items():
+        np.testing.assert_allclose(vectors, expected[row], atol=1e-4)
 
 
 QUESTIONS = [f"how tight is bolt {number} " + "of the lower pump " * (number % 9) for number in range(24)]
@@ -160,9 +164,8 @@ def _same_bits_from_six_threads(encoder: TransformerEncoder, rounds: int) -> Non
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_threads_that_encode_at_once_get_the_bits_of_one_alone(model_cache: Path, threads: int) -> None:
     encoder = load_encoder(
-        DEFAULT_MODEL, backend="openvino", precision="auto", cache=model_cache, batch_tokens=256,
-        threads=threads,
-    )  # fmt: skip
+        DEFAULT_MODEL, Compute(backend="openvino", precision="auto", cache=model_cache, batch_tokens=256,
+        threads=threads,))  # fmt: skip
     _same_bits_from_six_threads(encoder, rounds=3)
 
 
@@ -170,7 +173,8 @@ def test_threads_that_encode_at_once_get_the_bits_of_one_alone(model_cache: Path
 @pytest.mark.filterwarnings("default")
 def test_threads_that_encode_at_once_through_torch_get_the_bits_of_one_alone(model_cache: Path) -> None:
     encoder = load_encoder(
-        DEFAULT_MODEL, backend="torch", precision="fp32", cache=model_cache, batch_tokens=256, threads=0
+        DEFAULT_MODEL,
+        Compute(backend="torch", precision="fp32", cache=model_cache, batch_tokens=256, threads=0),
     )
     _same_bits_from_six_threads(encoder, rounds=1)
 
@@ -203,7 +207,8 @@ def test_a_small_vocabulary_is_converted_and_padding_keeps_to_the_positions(
     results = []
     for backend in ("openvino", "torch"):
         small = load_encoder(
-            folder, backend=backend, precision="fp32", cache=tmp_path / "cache", batch_tokens=256, threads=1
+            folder,
+            Compute(backend=backend, precision="fp32", cache=tmp_path / "cache", batch_tokens=256, threads=1),
         )
         assert small.tokenizer.max_tokens == 42
         results.append(_matrix(small.encode_passages([Passage("w7 w9 " * 20), Passage("w8")])))
@@ -215,7 +220,8 @@ def test_a_small_vocabulary_is_converted_and_padding_keeps_to_the_positions(
 def test_a_driver_without_a_usable_card_is_no_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    monkeypatch.setattr(encoder_module, "_DRIVER", tmp_path / "version")
-    assert not encoder_module._has_cuda()
+    compute = Compute(cache=tmp_path)
+    monkeypatch.setattr(forward, "_DRIVER", tmp_path / "version")
+    assert not compute.on_card()
     (tmp_path / "version").touch()
-    assert encoder_module._has_cuda() == torch.cuda.is_available()
+    assert compute.on_card() == torch.cuda.is_available()

@@ -28,6 +28,7 @@ from ragwright.app.commands import (
     forget,
     ingest,
     init,
+    quantize,
     search,
     status,
 )
@@ -41,7 +42,7 @@ Exit codes:
   1    an error, a partial success, or damage found by doctor
   2    wrong usage
   3    a bug in Ragwright; the message names a log file
-  4    an evaluation gate was not passed
+  4    an evaluation gate was not passed, or an int8 model was refused
   130  interrupted
 """
 
@@ -107,6 +108,7 @@ add("ask", ask.ask, to=app)
 add("status", status.status, to=app)
 add("forget", forget.forget, to=app)
 add("doctor", doctor.doctor, to=app)
+add("quantize", quantize.quantize, to=app)
 
 eval_group = _typer("Measure how good it is, and whether a change made it better.")
 app.add_typer(eval_group, name="eval")

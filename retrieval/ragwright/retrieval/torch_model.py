@@ -1,35 +1,41 @@
-"""The torch side of the encoder: the only importer of `torch` and `transformers` in retrieval."""
+"""The torch side of the encoder: loading a model, and running batches through it on a card or the CPU."""
 
 from __future__ import annotations
 
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ragwright.core.errors import ModelError
-from ragwright.retrieval.batches import Batch
+from ragwright.retrieval.batches import Ints, ModelInput, Receive
+from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.model import ModelFolder
+from ragwright.retrieval.packed_model import PackedModel, place
+from ragwright.retrieval.padded_model import PaddedModel
+from ragwright.retrieval.query_graph import QueryGraphs
+from ragwright.retrieval.token_budget import TokenBudget, default_tokens
+from ragwright.retrieval.transfer import Returning, Wanted, means, to_device
+from ragwright.retrieval.varlen_attention import PackingError
 
-Receive = Callable[[Batch, NDArray[np.float32]], None]
 
-
-def load_module(model: ModelFolder) -> Any:
-    """The transformer without heads as a `torch.nn.Module` in fp32 evaluation mode.
+def load_module(model: ModelFolder, *, head: bool = False) -> Any:
+    """The transformer as a `torch.nn.Module` in fp32 evaluation mode, with its scoring head or without any.
 
     Only safetensors weights are read, and no code from the folder is run.
     """
     with _quiet():
         from safetensors import SafetensorError
-        from transformers import AutoModel
+        from transformers import AutoModel, AutoModelForSequenceClassification
 
         try:
-            module = AutoModel.from_pretrained(
+            kind = AutoModelForSequenceClassification if head else AutoModel
+            module = kind.from_pretrained(
                 str(model.path),
                 dtype="float32",
                 use_safetensors=True,
@@ -38,24 +44,36 @@ def load_module(model: ModelFolder) -> Any:
             )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"model folder {model.path} cannot be loaded: {error}") from None
+    module.config.use_cache = False  # decoders would keep what only a next token needs
     return module.eval()
 
 
-def traceable(module: Any) -> tuple[Any, tuple[Any, Any]]:
-    """A module from ids and mask to token vectors, and an example input, for converters."""
+def traceable(module: Any, *, head: bool) -> tuple[Any, tuple[Any, ...]]:
+    """A module from ids, mask and, with a head, token types to its one output; and an example input.
+
+    The output is token vectors, or the head's. Token types are asked for only where the model has any.
+    """
     import torch
 
-    class TokenVectors(torch.nn.Module):  # type: ignore[misc, unused-ignore]
+    class OneOutput(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         def __init__(self) -> None:
             super().__init__()
             self.module = module
 
-        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return self.module(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any = None) -> Any:
+            types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+            found = self.module(input_ids=input_ids, attention_mask=attention_mask, **types)
+            return found.logits if head else found.last_hidden_state
 
     most = min(100, module.config.vocab_size)
     ids = torch.randint(min(5, most - 1), most, (2, 17))
-    return TokenVectors().eval(), (ids, torch.ones_like(ids))
+    types = (torch.zeros_like(ids),) if head and takes_types(module) else ()
+    return OneOutput().eval(), (ids, torch.ones_like(ids), *types)
+
+
+def takes_types(module: Any) -> bool:
+    """Whether a model tells the two texts of a pair apart by token types."""
+    return getattr(module.config, "type_vocab_size", 0) > 1
 
 
 def has_cuda() -> bool:
@@ -67,28 +85,183 @@ def has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
-class TorchForward:
-    """Runs batches through torch on the best device that is there; for any number of threads."""
+def cards() -> tuple[str, ...]:
+    """Names of the cards that torch sees."""
+    import torch
 
-    def __init__(self, model: ModelFolder, *, precision: str, threads: int) -> None:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return tuple(f"cuda:{number}" for number in range(count))
+
+
+class TorchForward:
+    """Runs batches through torch on one device; for any number of threads.
+
+    On a card sequences are packed without padding, and one batch is computed while the results of the last
+    come back. On the CPU they are padded, sequences of one length together, so that a text gets the same bits
+    whatever it is computed with.
+
+    Attributes:
+        packed: Whether sequences are packed.
+        why_padded: Why a model that should be packed is not; "" otherwise.
+        budget: How many tokens are computed at once.
+    """
+
+    def __init__(
+        self,
+        model: ModelFolder,
+        compute: Compute,
+        *,
+        head: bool = False,
+        device: str | None = None,
+        packed: bool | None = None,
+        graphs: bool = True,
+    ) -> None:
+        """Load a model.
+
+        Args:
+            model: The model folder.
+            compute: How it is run.
+            head: Whether it scores sequences with a head.
+            device: Name of the device; None takes the first card, else the CPU.
+            packed: Whether to pack; None: on a card.
+            graphs: Whether single short sequences are computed as CUDA graphs where they can be.
+
+        Raises:
+            ModelError: The model cannot be loaded, or not computed in this precision.
+        """
         import torch
 
-        if threads:
-            torch.set_num_threads(threads)
+        if compute.threads:
+            torch.set_num_threads(compute.threads)
         self._torch = torch
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        bf16 = precision == "bf16" or (precision == "auto" and self._device == "cuda")
-        self._module = load_module(model).to(self._device, torch.bfloat16 if bf16 else torch.float32)
+        self._device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        self._on_card = self._device != "cpu"
+        # two batches at once would not fit, and recorded passes write to the same memory
+        self._lock: AbstractContextManager[Any] = Lock() if self._on_card else nullcontext()
+        self.why_padded = ""
+        packed = self._on_card if packed is None else packed
+        with self._current():
+            self._model = self._load(model, self._precision(compute), head=head, packed=packed)
+            self.packed = isinstance(self._model, PackedModel)
+            self.budget = self._token_budget(model, compute, head=head)
+        self._graphs = None
+        if graphs and self._on_card and not head and isinstance(self._model, PackedModel):
+            self._graphs = QueryGraphs(self._model, self._device)
 
-    def run(self, batches: Sequence[Batch], receive: Receive) -> None:
-        """Call `receive` with each batch and its token vectors, float32, shape (b, length, dim)."""
+    def run(self, inputs: Sequence[ModelInput], receive: Receive) -> None:
+        """See `Forward.run`.
+
+        Raises:
+            ModelError: A single sequence does not fit into the card's memory.
+        """
+        last: Returning | None = None
+        for returning in self._results(inputs):
+            if last is not None:
+                last.deliver(receive)
+            last = returning
+        if last is not None:
+            last.deliver(receive)
+
+    def _results(self, inputs: Sequence[ModelInput]) -> Iterator[Returning]:
+        """Results of one batch after the other; what does not fit is cut again, smaller."""
+        rows = np.arange(len(inputs))
+        while len(rows):
+            chosen = [inputs[int(row)] for row in rows]
+            waiting = np.ones(len(rows), bool)
+            for batch in self._model.cut(chosen, budget=self.budget.tokens):
+                returning = self._try(batch, chosen, rows[batch.rows])
+                if returning is None:
+                    self._make_room(batch)
+                    break
+                waiting[batch.rows] = False
+                yield returning
+            rows = rows[waiting]
+
+    def _try(self, batch: Any, inputs: Sequence[ModelInput], rows: Ints) -> Returning | None:
+        """A batch's results on their way back; None where the device's memory is too small."""
+        try:
+            with self._lock, self._current(), self._torch.inference_mode():
+                return Returning(*self._launch(batch, inputs), rows=rows)
+        except self._torch.OutOfMemoryError:
+            return None
+
+    def _launch(self, batch: Any, inputs: Sequence[ModelInput]) -> tuple[Any, Ints | None]:
+        if self._graphs is not None and len(batch.rows) == 1:
+            states = self._graphs.states(batch)
+            if states is not None:
+                wanted = Wanted.of(inputs, batch.rows, batch.edges[:-1])
+                return means(states, wanted, to_device(wanted.arrays, self._device)), wanted.bounds
+        return self._model.launch(batch, inputs, self._device)
+
+    def _make_room(self, batch: Any) -> None:
+        """Halve the budget.
+
+        Raises:
+            ModelError: The batch was a single sequence.
+        """
+        if len(batch.rows) == 1:
+            raise ModelError(
+                f"a text of {batch.ids.size} tokens does not fit into the memory of {self._device}; lower "
+                "chunk.tokens, free the card, or set encoder.model to a smaller one"
+            )
+        self.budget.halve(batch.ids.size)
+        if self._on_card:
+            self._torch.cuda.empty_cache()
+
+    def _current(self) -> AbstractContextManager[Any]:
+        """Makes the card the thread's own: streams and events are the current card's."""
+        return self._torch.cuda.device(self._device) if self._on_card else nullcontext()
+
+    def _precision(self, compute: Compute) -> Any:
+        if compute.precision == "int8":
+            raise ModelError(
+                "encoder.precision is int8, which OpenVINO alone computes; set encoder.backend=openvino, or "
+                "encoder.precision=auto"
+            )
+        half = compute.precision == "bf16" or (compute.precision == "auto" and self._on_card)
+        return self._torch.bfloat16 if half else self._torch.float32
+
+    def _load(self, model: ModelFolder, dtype: Any, *, head: bool, packed: bool) -> PackedModel | PaddedModel:
+        module = load_module(model, head=head)
+        try:
+            if packed:
+                return self._pack(module, model, head=head, dtype=dtype)
+        except PackingError as error:
+            self.why_padded = str(error)
+            logging.getLogger("ragwright").info("%s is computed padded: %s", model.name, error)
+        except self._torch.OutOfMemoryError:
+            raise self._too_large(model) from None
+        return self._pad(module, model, head=head, dtype=dtype)
+
+    def _pad(self, module: Any, model: ModelFolder, *, head: bool, dtype: Any) -> PaddedModel:
+        try:
+            place(module, self._device, dtype)
+        except self._torch.OutOfMemoryError:
+            raise self._too_large(model) from None
+        return PaddedModel(module, head=head, positions=model.positions)
+
+    def _too_large(self, model: ModelFolder) -> ModelError:
+        return ModelError(
+            f"{model.name} does not fit into the memory of {self._device}; free it, or set encoder.model "
+            "to a smaller one"
+        )
+
+    def _pack(self, module: Any, model: ModelFolder, *, head: bool, dtype: Any) -> PackedModel:
+        if self._on_card and dtype == self._torch.float32:
+            raise PackingError("attention for packed batches needs encoder.precision=bf16 on a card")
+        shift = getattr(module.config, "max_position_embeddings", model.positions) - model.positions
+        with _quiet():
+            packed = PackedModel(module, head=head, shift=shift, positions=model.positions)
+            packed.place(self._device, dtype)
+        return packed
+
+    def _token_budget(self, model: ModelFolder, compute: Compute, *, head: bool) -> TokenBudget:
         torch = self._torch
-        with torch.inference_mode():
-            for batch in batches:
-                ids = torch.from_numpy(batch.ids).to(self._device)
-                mask = torch.from_numpy(batch.mask).to(self._device)
-                states = self._module(input_ids=ids, attention_mask=mask).last_hidden_state
-                receive(batch, states.float().cpu().numpy())
+        free = torch.cuda.mem_get_info(self._device)[0] if self._on_card else None
+        name = torch.cuda.get_device_name(self._device) if self._on_card else "cpu"
+        parts = (model.fingerprint, "head" if head else "", compute.precision, name, str(self.packed))
+        tokens = compute.batch_tokens or default_tokens(self._model.config, free)
+        return TokenBudget(tokens, compute.cache, key=" ".join(parts))
 
 
 @contextmanager
