@@ -38,6 +38,10 @@ class HashEncoder:
 
     fingerprint = "hash"
     dimension = 32
+    call_tokens = 65_536
+
+    def load(self) -> None:
+        """Nothing is to be loaded."""
 
     def __init__(self) -> None:
         self.tokenizer = HashTokenizer()

@@ -98,7 +98,7 @@ def _once(project: Path, step: str, strategy: str | None = None) -> None:
 
 def main() -> None:
     patch = pytest.MonkeyPatch()
-    patch.setattr(writer, "_SLICE", SLICE)
+    patch.setattr(writer, "_MOST_CHUNKS", SLICE)
     patch.setattr(pipeline, "parse_files", parse_here)
     if len(sys.argv) > 1:
         _once(Path(sys.argv[1]), *sys.argv[2:])

@@ -143,7 +143,7 @@ def _machine(examples: int) -> Any:
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_SLICE", 4)
+    monkeypatch.setattr(writer, "_MOST_CHUNKS", 4)
     monkeypatch.setattr(pipeline, "parse_files", parse_here)
 
 

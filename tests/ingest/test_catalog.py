@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,46 @@ def _rows(source: str, *, number: int = 3, encoded: str = "e") -> tuple[LedgerRo
 
 def _committed(source: str, rows: tuple[LedgerRow, ...], digest: str = "d") -> CommittedDocument:
     return CommittedDocument(_document(source), digest, 4, "general", rows)
+
+
+def test_what_is_remembered_is_read_anew_after_any_commit(project: Path) -> None:
+    """Of this catalog or of another one on the same file, as another process has it."""
+    catalog, other = Catalog.in_folder(project), Catalog.in_folder(project)
+    assert catalog.strays("v1") == [] == other.strays("v1")
+    for writer, reader in ((catalog, other), (other, catalog), (catalog, catalog)):
+        rows = _rows(f"{id(writer)}{id(reader)}.md")
+        writer.declare("v1", rows)
+        assert reader.strays("v1") == sorted(row.id for row in rows) == writer.strays("v1")
+        assert reader.strays("v2") == []
+        writer.drop_strays("v1", [row.id for row in rows])
+        assert reader.strays("v1") == []
+        writer.save_version("v1", MANIFEST, live=True)
+        assert reader.live_version() == ("v1", MANIFEST)
+        writer.drop_version("v1")
+        assert reader.live_version() is None
+    catalog.close()
+    other.close()
+
+
+def test_threads_that_ask_while_another_commits_see_what_was_committed_before(catalog: Catalog) -> None:
+    def ask(count: int) -> bool:
+        catalog.declare("v1", _rows(f"{count}.md", number=1))
+        return f"{count}.md-0" in catalog.strays("v1")
+
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        assert all(threads.map(ask, range(40)))
+
+
+def test_what_is_remembered_is_asked_for_without_a_query(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.declare("v1", _rows("a.md"))
+    first = catalog.strays("v1")
+    monkeypatch.setattr(catalog._database, "reading", None)
+    again = catalog.strays("v1")
+    assert again == first
+    again.clear()
+    assert catalog.strays("v1") == first, "what a caller does to its list changes nothing"
 
 
 TEXTS = st.text(st.characters(exclude_categories=())) | st.sampled_from(["\ud800", "a\0b", "\udcff", ""])

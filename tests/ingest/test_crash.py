@@ -32,7 +32,7 @@ QUERIES = [
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "_SLICE", SLICE)
+    monkeypatch.setattr(writer, "_MOST_CHUNKS", SLICE)
     monkeypatch.setattr(pipeline, "parse_files", parse_here)
 
 

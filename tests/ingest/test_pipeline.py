@@ -360,7 +360,7 @@ def test_a_rebuilt_index_equals_one_that_was_ingested_afresh(bench: Workbench) -
 def test_a_rebuild_that_stops_leaves_the_live_version_as_it_was(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_SLICE", 4)
+    monkeypatch.setattr(writer, "_MOST_CHUNKS", 4)
     write_files(bench.project, 8)
     bench.ingest()
     expected = _vectors(bench)
@@ -410,7 +410,7 @@ def test_whichever_call_fails_a_clean_run_mends_everything(
     part: str, project: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-03: the first call fails, then the second, until a run gets through."""
-    monkeypatch.setattr(writer, "_SLICE", 6)
+    monkeypatch.setattr(writer, "_MOST_CHUNKS", 6)
     failed = 0
     for calls in range(1, 60):
         folder = project / f"{part}{calls}"

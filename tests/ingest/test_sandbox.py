@@ -235,7 +235,7 @@ def test_leaving_a_run_kills_sleeping_children_at_once(hostile: Work, tmp_path: 
         work=announce,
     )
     left = 0.0
-    with pytest.raises(KeyboardInterrupt), ahead(parse_both, items=2, stopped=stopped):
+    with pytest.raises(KeyboardInterrupt), ahead(parse_both, weigh=lambda _: 1, room=2, stopped=stopped):
         pids = _announced(folder, 2)
         left = time.monotonic()
         raise KeyboardInterrupt

@@ -71,7 +71,7 @@ def semantic(tokenizer: Tokenizer, encoder: Encoder, *, tokens: int = 60) -> Enc
 
 @pytest.fixture
 def bench(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
-    monkeypatch.setattr(writer, "_SLICE", SLICE)
+    monkeypatch.setattr(writer, "_MOST_CHUNKS", SLICE)
     monkeypatch.setattr(pipeline, "parse_files", parse_here)
     with bench_in(project, strategy="semantic") as made:
         yield made

@@ -17,13 +17,14 @@ from ragwright.core.protocols import EncodedChunks
 from ragwright.core.types import Block, Chunk, Document, Encoding, Passage, Span
 from ragwright.ingest import writer
 from ragwright.ingest.discover import document_id
+from ragwright.ingest.prepare import PreparedDocument, encoded_digest
 from ragwright.ingest.report import IngestReport
-from ragwright.ingest.writer import IndexWriter, PreparedDocument, encoded_digest
+from ragwright.ingest.writer import IndexWriter
 
 
 @pytest.fixture
 def bench(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workbench]:
-    monkeypatch.setattr(writer, "_SLICE", 5)
+    monkeypatch.setattr(writer, "_MOST_CHUNKS", 5)
     with bench_in(project) as made:
         yield made
 
@@ -35,11 +36,11 @@ def _prepared(bench: Workbench, source: str, text: str) -> PreparedDocument:
 
 def _write(bench: Workbench, *prepared: PreparedDocument) -> IngestReport:
     report = IngestReport()
-    made = IndexWriter(bench.target, former=(), report=report, observer=Silent())
-    for each in prepared:
-        made.add(each)
-    made.finish()
-    made.optimize()
+    with IndexWriter(bench.target, former=(), report=report, observer=Silent()) as made:
+        for each in prepared:
+            made.add(each)
+        made.finish()
+        made.optimize()
     return report
 
 
@@ -91,9 +92,9 @@ def test_vectors_that_cutting_made_are_written_as_they_are(bench: Workbench) -> 
 
 def test_an_index_is_optimised_once_after_it_was_written_even_by_a_run_that_died(bench: Workbench) -> None:
     report = IngestReport()
-    dying = IndexWriter(bench.target, former=(), report=report, observer=Silent())
-    dying.add(_prepared(bench, "a.md", prose(1)))
-    dying.finish()
+    with IndexWriter(bench.target, former=(), report=report, observer=Silent()) as dying:
+        dying.add(_prepared(bench, "a.md", prose(1)))
+        dying.finish()
     assert not bench.catalog.is_settled(bench.version)
     assert "optimize" in _write(bench).seconds
     assert "optimize" not in _write(bench).seconds

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -51,6 +51,8 @@ from ragwright.ingest.catalog_values import (
 )
 from ragwright.ingest.database import Database
 
+T = TypeVar("T")
+
 # No file has this digest, so that a document which has it is updated by the next ingest.
 _BEING_REPLACED = "being replaced"
 
@@ -64,6 +66,7 @@ class Catalog:
 
     def __init__(self, url: str | sa.URL) -> None:
         self._database = Database(url)
+        self._remembered: dict[str, tuple[int, Any]] = {}  # what every query asks for, by its name
         with self._database.writing() as connection:
             _check_schema(connection)
             tables.create_all(connection)
@@ -200,9 +203,13 @@ class Catalog:
 
     def strays(self, version: str) -> list[str]:
         """Chunks that may be in the index and belong to no document."""
-        query = sa.select(strays.c.id).where(strays.c.version == version).order_by(strays.c.id)
-        with self._database.reading() as connection:
-            return list(connection.execute(query).scalars())
+
+        def read() -> list[str]:
+            query = sa.select(strays.c.id).where(strays.c.version == version).order_by(strays.c.id)
+            with self._database.reading() as connection:
+                return list(connection.execute(query).scalars())
+
+        return list(self._unless_changed(f"strays {version}", read))
 
     def drop_strays(self, version: str, chunk_ids: Iterable[str]) -> None:
         """Forget strays that are no longer in the index."""
@@ -249,9 +256,25 @@ class Catalog:
 
     def live_version(self) -> tuple[str, Manifest] | None:
         """The index version that answers, with its manifest; None before the first ingest."""
-        with self._database.reading() as connection:
-            row = connection.execute(sa.select(versions).where(versions.c.live)).first()
-        return None if row is None else (row.version, Manifest(**json.loads(row.manifest)))
+
+        def read() -> tuple[str, Manifest] | None:
+            with self._database.reading() as connection:
+                row = connection.execute(sa.select(versions).where(versions.c.live)).first()
+            return None if row is None else (row.version, Manifest(**json.loads(row.manifest)))
+
+        return self._unless_changed("live version", read)
+
+    def _unless_changed(self, name: str, read: Callable[[], T]) -> T:
+        """What was read the last time, or what is read now where anything was committed since."""
+        state = self._database.state()  # before reading: a commit in between makes the next call read again
+        former = self._remembered.get(name)
+        if state is not None and former is not None and former[0] == state:
+            value: T = former[1]
+            return value
+        value = read()
+        if state is not None:
+            self._remembered[name] = (state, value)
+        return value
 
     def versions(self) -> list[str]:
         """Every index version, `v2` before `v10`."""

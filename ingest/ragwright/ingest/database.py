@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,8 @@ class Database:
     """
 
     def __init__(self, url: str | sa.URL) -> None:
+        self._watcher: sa.Connection | None = None
+        self._watching = threading.Lock()
         embedded = sa.make_url(url).get_backend_name() == "sqlite"
         self._engine = sa.create_engine(url, poolclass=NullPool if embedded else None)
         if embedded:
@@ -38,6 +41,19 @@ class Database:
         """One transaction: all of it or nothing."""
         with self._explained(), self._engine.begin() as connection:
             yield connection
+
+    def state(self) -> int | None:
+        """A number that is another one after every commit, whoever made it; None where none is to be had.
+
+        SQLite's `data_version` tells one connection of the commits of all the others, in this process and
+        elsewhere; it costs some microseconds, a query on a connection of its own half a millisecond.
+        """
+        if self._engine.dialect.name != "sqlite":
+            return None
+        with self._explained(), self._watching:
+            if self._watcher is None:
+                self._watcher = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            return int(self._watcher.exec_driver_sql("PRAGMA data_version").scalar_one())
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -72,6 +88,10 @@ class Database:
 
     def close(self) -> None:
         """Release every connection."""
+        with self._watching:
+            if self._watcher is not None:
+                self._watcher.close()
+                self._watcher = None
         self._engine.dispose()
 
     @contextmanager

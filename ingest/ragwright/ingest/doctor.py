@@ -12,7 +12,7 @@ from ragwright.core.protocols import ChunkIndex, StoredChunk
 from ragwright.core.types import Document, Span
 from ragwright.ingest.catalog import Catalog
 from ragwright.ingest.catalog_values import LedgerRow
-from ragwright.ingest.writer import ORIGIN, encoded_digest
+from ragwright.ingest.prepare import ORIGIN, encoded_digest
 
 REBUILD = "run: ragwright ingest --rebuild"
 RESUME = "run the ingest that was stopped again"

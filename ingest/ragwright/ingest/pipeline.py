@@ -1,37 +1,36 @@
 """The ingest: discover, parse, chunk, encode, index, commit.
 
-Parsing runs in child processes and chunking in a thread, both ahead of the encoder by a bounded queue;
-encoding, indexing and committing run in the calling thread. One that cuts by vectors encodes in its own.
+Parsing runs in child processes, chunking in a thread, and encoding in two, each ahead of the next by a
+bounded amount; indexing and committing run in the calling thread. A chunker that cuts by vectors encodes in
+its own thread.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ragwright.core.errors import RagwrightError
-from ragwright.core.protocols import Chunker, EncodingChunker
-from ragwright.core.types import Document, Parsed
+from ragwright.core.protocols import Chunker
+from ragwright.core.types import Parsed
 from ragwright.ingest.ahead import ahead
 from ragwright.ingest.catalog_values import KnownFile
-from ragwright.ingest.discover import Discovery, SourceFile, document_id
+from ragwright.ingest.discover import Discovery, SourceFile
 from ragwright.ingest.parse import HEAVY_SUFFIXES
+from ragwright.ingest.prepare import PreparedDocument, cut, document_of
 from ragwright.ingest.report import IngestPlan, IngestReport
-from ragwright.ingest.sandbox import ParseLimits, parse_files
-from ragwright.ingest.sniff import SUPPORTED
-from ragwright.ingest.writer import IndexWriter, Observer, PreparedDocument, Target, check_free_space
+from ragwright.ingest.sandbox import ParseLimits, ParseOutcome, parse_files
+from ragwright.ingest.stopwatch import Stopwatch
+from ragwright.ingest.writer import IndexWriter, Observer, Target, check_free_space
 
-# Documents that may wait between chunking and encoding.
-_AHEAD = 8
+# Characters of the documents that may wait between chunking and encoding: with their blocks and chunks some
+# tens of megabytes. Besides, each parsing child holds a document, and so do the threads at both ends.
+_AHEAD = 4_000_000
 _FORGET_AT_ONCE = 100
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_TYPE_NAMES = {media_type: suffix.lstrip(".") for suffix, media_type in reversed(SUPPORTED.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +109,33 @@ def ingest(
     plan = plan_ingest(discovery, target.catalog.known_files(), settings=settings)
     report = _first_counts(plan)
     _announce(plan, len(discovery.files), observer)
-    writer = IndexWriter(target, former=set(plan.update), report=report, observer=observer)
     wanted = {*plan.add, *plan.update}
     files = {file.path: file for file in discovery.files if file.source in wanted}
+    with IndexWriter(target, former=set(plan.update), report=report, observer=observer) as writer:
+        if files:
+            _write_files(files, chunker, settings, writer=writer)
+        writer.finish()
+        report.deleted = _prune(plan.delete, target)  # last, so that a renamed file takes over its vectors
+        writer.optimize()
+    report.seconds["total"] = time.perf_counter() - started
+    return report
+
+
+def _write_files(
+    files: Mapping[Path, SourceFile], chunker: Chunker, settings: IngestSettings, *, writer: IndexWriter
+) -> None:
+    writer.warm_up()
     stopped = threading.Event()
-    prepared = functools.partial(_prepare, files, chunker, settings, stopped=stopped.is_set)
-    with ahead(prepared, items=_AHEAD, stopped=stopped) as results:
+
+    def prepare() -> Iterator[PreparedDocument | _Failed]:
+        return _prepare(files, chunker, settings, stopwatch=writer.stopwatch, stopped=stopped.is_set)
+
+    with ahead(prepare, weigh=_weight, room=_AHEAD, stopped=stopped) as results:
         for result in results:
             if isinstance(result, PreparedDocument):
                 writer.add(result)
             else:
-                report.failures[result.source] = result.reason
-                target.catalog.record_failure(result.source, result.reason, result.digest)
-                observer.file_done(result.source, "failed")
-    writer.finish()
-    report.deleted = _prune(plan.delete, target)  # last, so that a renamed file takes over its vectors
-    writer.optimize()
-    report.seconds["total"] = time.perf_counter() - started
-    return report
+                writer.fail(result.source, result.reason, digest=result.digest)
 
 
 def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: Observer) -> IngestReport:
@@ -148,7 +156,9 @@ def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: 
     def prepare() -> Iterator[PreparedDocument]:
         for each in target.catalog.documents():
             chunker = chunker_for(each.domain)
-            yield cut(each.document, chunker, digest=each.digest, size=each.size, domain=each.domain)
+            with writer.stopwatch.timed("chunk"):
+                made = cut(each.document, chunker, digest=each.digest, size=each.size, domain=each.domain)
+            yield made
 
     write_all(prepare, writer)
     report.seconds["total"] = time.perf_counter() - started
@@ -156,12 +166,18 @@ def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: 
 
 
 def write_all(prepare: Callable[[], Iterable[PreparedDocument]], writer: IndexWriter) -> None:
-    """Write what is prepared in a thread, a bounded number of documents ahead, and finish the index."""
-    with ahead(prepare, items=_AHEAD) as results:
-        for prepared in results:
-            writer.add(prepared)
-    writer.finish()
-    writer.optimize()
+    """Write what is prepared in a thread, a bounded amount ahead, and finish the index."""
+    with writer:
+        with ahead(prepare, weigh=_weight, room=_AHEAD) as results:
+            for prepared in results:
+                writer.add(prepared)
+        writer.finish()
+        writer.optimize()
+
+
+def _weight(result: PreparedDocument | _Failed) -> int:
+    """Characters that a result keeps in memory; a document without any counts as one."""
+    return 1 if isinstance(result, _Failed) else max(1, len(result.document.text))
 
 
 def forget(document_ids: Sequence[str], target: Target) -> int:
@@ -209,6 +225,7 @@ def _prepare(
     chunker: Chunker,
     settings: IngestSettings,
     *,
+    stopwatch: Stopwatch,
     stopped: Callable[[], bool],
 ) -> Iterator[PreparedDocument | _Failed]:
     """Parse and chunk files, in the order in which parsing ends."""
@@ -216,46 +233,24 @@ def _prepare(
     limits, jobs = settings.limits, settings.jobs
     for outcome in parse_files(list(files), jobs=jobs, limits=limits, heavy=heavy, stopped=stopped):
         source = files[outcome.path].source
+        stopwatch.add("parse", outcome.seconds)
         if outcome.parsed is None:
             yield _Failed(source, outcome.failure or "failed without a reason", outcome.digest)
             continue
-        document = _document(source, outcome.parsed)
-        try:
-            prepared = cut(
-                document, chunker, digest=outcome.digest, size=outcome.size, domain=settings.domain
-            )
-        except RagwrightError as error:
-            yield _Failed(source, str(error), outcome.digest)
-            continue
-        yield replace(prepared, hidden_characters=outcome.parsed.hidden_characters)
+        with stopwatch.timed("chunk"):
+            result = _cut_parsed(source, outcome.parsed, outcome, chunker=chunker, domain=settings.domain)
+        yield result
 
 
-def cut(document: Document, chunker: Chunker, *, digest: str, size: int, domain: str) -> PreparedDocument:
-    """A document with its chunks, and with their vectors where the chunker made them."""
-    if isinstance(chunker, EncodingChunker):
-        encoded = chunker.encode(document)
-        return PreparedDocument(document, encoded.chunks, digest, size, domain, encoded=encoded)
-    return PreparedDocument(document, tuple(chunker(document)), digest, size, domain)
-
-
-def _document(source: str, parsed: Parsed) -> Document:
-    """What a parser made of a file, with its identity and in characters that every later stage takes."""
-    metadata = {**parsed.metadata, "type": _TYPE_NAMES.get(parsed.media_type, parsed.media_type)}
-    clean = {encodable(key): encodable(value) for key, value in metadata.items()}
-    title = shown_title(parsed.title, source)
-    return Document(document_id(source), source, title, encodable(parsed.text), parsed.blocks, clean)
-
-
-def shown_title(title: str, source: str) -> str:
-    """A title on one line, never empty: the name of the source where the text states none."""
-    # A stem of nothing but signs leaves no word; the source always says something.
-    name = PurePosixPath(source).stem.replace("_", " ").replace("-", " ")
-    return " ".join(encodable(title or name).split()) or source
-
-
-def encodable(text: str) -> str:
-    """The text with lone surrogates, which UTF-8 lacks, replaced one by one: every offset stays."""
-    return _SURROGATES.sub("\ufffd", text)
+def _cut_parsed(
+    source: str, parsed: Parsed, outcome: ParseOutcome, *, chunker: Chunker, domain: str
+) -> PreparedDocument | _Failed:
+    document = document_of(source, parsed)
+    try:
+        prepared = cut(document, chunker, digest=outcome.digest, size=outcome.size, domain=domain)
+    except RagwrightError as error:
+        return _Failed(source, str(error), outcome.digest)
+    return replace(prepared, hidden_characters=parsed.hidden_characters)
 
 
 def _file_digest(path: Path) -> str:

@@ -20,8 +20,10 @@ class IngestReport:
         reused: How many of these took their vectors from an earlier version or an equal text.
         tokens: Tokens of the chunks that were encoded, special tokens included.
         hidden_characters: Invisible characters that were removed from texts.
-        seconds: Wall time by stage; `encode`, `index`, `commit` and `optimize` run one after the other and
-            overlap with parsing and chunking, `total` is the whole run.
+        seconds: By stage, how long it was busy. The stages overlap, so that they add up to more than `total`,
+            the whole run. `parse` adds up the children, which work side by side. Of the encoder, `encode` is
+            the time in which it had work, `encode_start` that before the first piece of it, and `encode_wait`
+            that between two. Then `chunk`, `index`, `commit`, `optimize`.
     """
 
     added: int = 0

@@ -12,10 +12,11 @@ from ragwright.core.types import Document, Parsed
 from ragwright.ingest.discover import document_id
 from ragwright.ingest.hidden import INVISIBLE
 from ragwright.ingest.markdown import parse_markdown
-from ragwright.ingest.pipeline import cut, encodable, shown_title, write_all
+from ragwright.ingest.pipeline import write_all
 from ragwright.ingest.plain import parse_plain
+from ragwright.ingest.prepare import PreparedDocument, cut, encodable, shown_title
 from ragwright.ingest.report import IngestReport
-from ragwright.ingest.writer import IndexWriter, Observer, PreparedDocument, Target, check_free_space
+from ragwright.ingest.writer import IndexWriter, Observer, Target, check_free_space
 
 _MARKDOWN = (".md", ".markdown")
 # What parsers take for binary data, remove, or count as one line end where there are two characters.
@@ -77,7 +78,9 @@ def ingest_texts(
         for document in documents:
             data = document.text.encode()
             digest = hashlib.sha256(data).hexdigest()
-            yield cut(document, chunker, digest=digest, size=len(data), domain=domain)
+            with writer.stopwatch.timed("chunk"):
+                prepared = cut(document, chunker, digest=digest, size=len(data), domain=domain)
+            yield prepared
 
     write_all(prepare, writer)
     report.seconds["total"] = time.perf_counter() - started

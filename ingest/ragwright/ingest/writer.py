@@ -2,32 +2,40 @@
 
 For every slice: name the new chunks as strays, write them to the index, commit the documents that are now
 complete, delete what they no longer hold. Until the commit the old version answers, after it the new one.
+Slices are encoded in threads of their own, a few ahead, and written one by one in the order they came.
 """
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import time
 from collections import deque
-from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self, TypeVar
 
 from ragwright.core.errors import InputError
-from ragwright.core.protocols import ChunkIndex, EncodedChunks, Encoder
-from ragwright.core.types import Chunk, Document, Encoding, IndexEntry, Passage
+from ragwright.core.protocols import ChunkIndex, Encoder
+from ragwright.core.types import Encoding, IndexEntry
 from ragwright.ingest.catalog import Catalog
 from ragwright.ingest.catalog_values import CommittedDocument, LedgerRow
+from ragwright.ingest.prepare import PreparedDocument, ledger_row
 from ragwright.ingest.report import IngestReport
+from ragwright.ingest.slices import PendingChunk, Slice, SliceEncoder
+from ragwright.ingest.stopwatch import Stopwatch
 
-# Chunks in one slice: enough for full batches, few enough that vectors and points stay in tens of megabytes.
-_SLICE = 384
+Item = TypeVar("Item")
 
-ORIGIN = "-"
-"""In the ledger, parts what is encoded of a chunk from what else the encoder read for its vectors."""
+# Chunks in one slice, which the encoder's `call_tokens` divides before. With 384 dimensions and seven
+# sentences a chunk's vectors take 12 kB, so that a slice on the CPU (some 360 chunks) takes 5 MB, and the
+# largest one 50 MB.
+_MOST_CHUNKS = 4_096
+# Slices begun and not yet written: two in the encoder, and one that it takes up while another is written.
+_IN_FLIGHT = 3
+# Of `call_tokens`, what is enough for an encoder that has nothing to do.
+_FIRST_SHARE = 1 / 8
+# Chunks in one call to the index: its points are Python lists, eight times the size of the vectors.
+_AT_ONCE = 384
 
 
 class Observer(Protocol):
@@ -64,44 +72,12 @@ class Target:
     free_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedDocument:
-    """A document cut into chunks, ready to be written.
-
-    Attributes:
-        document: The document.
-        chunks: In text order.
-        digest: Of the file.
-        size: Of the file, in bytes.
-        domain: The profile that it was cut by.
-        hidden_characters: How many were removed.
-        encoded: The chunks with their vectors, where cutting made them; else they are encoded here.
-    """
-
-    document: Document
-    chunks: tuple[Chunk, ...]
-    digest: str
-    size: int
-    domain: str
-    hidden_characters: int = 0
-    encoded: EncodedChunks | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    prepared: PreparedDocument
-    chunk: Chunk
-    row: LedgerRow
-
-    @property
-    def encoding(self) -> Encoding | None:
-        """The vectors that cutting made; None when there are none yet."""
-        encoded = self.prepared.encoded
-        return None if encoded is None else encoded.encodings[self.chunk.id]
-
-
 class IndexWriter:
-    """Writes prepared documents to one index version."""
+    """Writes prepared documents to one index version; encodes ahead while its block is open.
+
+    Everything but encoding runs in the calling thread. It holds at most `_IN_FLIGHT` slices, the chunks of
+    less than one more, and those of one document.
+    """
 
     def __init__(
         self,
@@ -121,40 +97,66 @@ class IndexWriter:
             observer: Is told.
             keep_failures: Whether the documents come from the catalog, so that their files may still fail.
         """
+        self.stopwatch = Stopwatch(report.seconds)
         self._keep_failures = keep_failures
         self._marked = False
-        self._catalog, self._index, self._encoder = target.catalog, target.index, target.encoder
-        self._version = target.version
+        self._catalog, self._index, self._version = target.catalog, target.index, target.version
         self._target = target
         self._former = former
         self._report = report
         self._observer = observer
-        self._pending: deque[_Pending] = deque()
+        self._encoder = SliceEncoder(target.encoder, stored=self._stored, stopwatch=self.stopwatch)
+        self._pending: deque[PendingChunk] = deque()
+        self._pending_tokens = 0
+        self._undeclared: list[LedgerRow] = []
+        self._in_flight: deque[Slice] = deque()
+        self._written: dict[str, str] = {}  # chunk by encoded digest, of documents that are not yet committed
         self._open: dict[str, tuple[PreparedDocument, list[LedgerRow]]] = {}
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._encoder.close()
+
+    def warm_up(self) -> None:
+        """Load the encoder while the first documents are prepared."""
+        self._encoder.warm_up()
+
     def add(self, prepared: PreparedDocument) -> None:
-        """Take a document over; it is written when a slice is full, or by `finish`."""
-        rows = [_ledger_row(prepared, chunk) for chunk in prepared.chunks]
-        self._catalog.declare(self._version, rows)
+        """Take a document over; it is written when its slices are encoded, or by `finish`."""
+        rows = [ledger_row(prepared, chunk) for chunk in prepared.chunks]
+        self._undeclared.extend(rows)
         self._report.hidden_characters += prepared.hidden_characters
         self._report.tokens += prepared.encoded.tokens if prepared.encoded else 0
         self._open[prepared.document.id] = (prepared, rows)
         for chunk, row in zip(prepared.chunks, rows, strict=True):
-            self._pending.append(_Pending(prepared, chunk, row))
-        while len(self._pending) >= _SLICE:
+            self._pending.append(PendingChunk(prepared, chunk, row))
+            self._pending_tokens += chunk.tokens
+        while self._in_flight and self._in_flight[0].ready:
             self._write_slice()
+        while self._enough():
+            self._begin_slice()
+
+    def fail(self, source: str, reason: str, *, digest: str) -> None:
+        """Record that a file could not be ingested; `digest` is of its bytes."""
+        self._report.failures[source] = reason
+        self._catalog.record_failure(source, reason, digest)
+        self._observer.file_done(source, "failed")
 
     def finish(self) -> None:
         """Write what is left and delete every stray."""
-        while self._pending or self._open:
+        while self._pending:
+            self._begin_slice()
+        while self._in_flight:
             self._write_slice()
+        self._commit_complete()
         self.delete_strays()
 
     def delete_strays(self) -> None:
         """Delete chunks that belong to no document from the index."""
         strays = self._catalog.strays(self._version)
-        for start in range(0, len(strays), _SLICE):
-            part = strays[start : start + _SLICE]
+        for part in _parts(strays):
             self._mark_unsettled()
             self._index.delete(part)
             self._catalog.drop_strays(self._version, part)
@@ -162,7 +164,7 @@ class IndexWriter:
     def optimize(self) -> None:
         """Optimise the index if it was written to since it last was, by this run or a stopped one."""
         if not self._catalog.is_settled(self._version):
-            with self._timed("optimize"):
+            with self.stopwatch.timed("optimize"):
                 self._index.optimize()
             self._catalog.set_settled(self._version, settled=True)
             self._marked = False
@@ -172,53 +174,86 @@ class IndexWriter:
             self._catalog.set_settled(self._version, settled=False)
             self._marked = True
 
-    def _write_slice(self) -> None:
-        check_free_space(self._target.folder, self._target.free_bytes)
-        part = [self._pending.popleft() for _ in range(min(_SLICE, len(self._pending)))]
-        with self._timed("encode"):
-            encodings = self._encode(part)
-        self._mark_unsettled()
-        with self._timed("index"):
-            self._index.upsert([_entry(each, encodings[each.row.encoded]) for each in part])
-        self._report.chunks += len(part)
-        self._observer.chunks_done(len(part), sum(each.chunk.tokens for each in part))
-        with self._timed("commit"):
-            self._commit_complete()
+    def _enough(self) -> bool:
+        """Whether the pending chunks make a slice; a small one does when the encoder has none."""
+        share = 1 if self._in_flight else _FIRST_SHARE
+        wanted = self._target.encoder.call_tokens * share
+        return len(self._pending) >= _MOST_CHUNKS or self._pending_tokens >= max(wanted, 1)
 
-    def _encode(self, part: Sequence[_Pending]) -> dict[str, Encoding]:
-        """Vectors by encoded digest: those made by cutting, those in the index, the others computed once."""
-        encodings = {each.row.encoded: each.encoding for each in part if each.encoding is not None}
-        given = sum(each.encoding is not None for each in part)
-        wanted = {each.row.encoded: each for each in part if each.encoding is None}
-        known = self._catalog.chunks_encoding(self._version, wanted)
-        stored = self._index.encodings(list(known.values()))
-        encodings |= {key: stored[chunk_id] for key, chunk_id in known.items() if chunk_id in stored}
-        new = [each for key, each in wanted.items() if key not in encodings]
-        made = self._encoder.encode_passages([Passage.of(each.chunk) for each in new]) if new else []
-        encodings |= {each.row.encoded: encoding for each, encoding in zip(new, made, strict=True)}
-        self._report.reused += len(part) - given - len(new)
-        self._report.tokens += sum(each.chunk.tokens for each in new)
-        return encodings
+    def _begin_slice(self) -> None:
+        """Name the new chunks, and hand a slice to the encoder; the oldest is written when there are many."""
+        while len(self._in_flight) >= _IN_FLIGHT:
+            self._write_slice()
+        if self._undeclared:
+            with self.stopwatch.timed("commit"):
+                self._catalog.declare(self._version, self._undeclared)
+            self._undeclared.clear()
+        self._in_flight.append(self._encoder.begin(self._next_chunks()))
+
+    def _next_chunks(self) -> list[PendingChunk]:
+        """Pending chunks for one slice, at least one."""
+        part: list[PendingChunk] = []
+        tokens = 0
+        while self._pending and len(part) < _MOST_CHUNKS and tokens < self._target.encoder.call_tokens:
+            part.append(self._pending.popleft())
+            tokens += part[-1].chunk.tokens
+        self._pending_tokens -= tokens
+        return part
+
+    def _write_slice(self) -> None:
+        """Write the oldest slice in flight, once it is encoded."""
+        done = self._in_flight[0]
+        encodings = done.encodings()
+        check_free_space(self._target.folder, self._target.free_bytes)
+        self._mark_unsettled()
+        with self.stopwatch.timed("index"):
+            for part in _parts(done.chunks):
+                self._index.upsert([_entry(each, encodings[each.row.encoded]) for each in part])
+        self._written.update((each.row.encoded, each.row.id) for each in done.chunks)
+        self._encoder.end(done)
+        self._in_flight.popleft()
+        self._report.chunks += len(done.chunks)
+        self._report.reused += done.reused
+        self._report.tokens += sum(each.chunk.tokens for each in done.new)
+        self._observer.chunks_done(len(done.chunks), sum(each.chunk.tokens for each in done.chunks))
+        self._commit_complete()
+
+    def _stored(self, digests: Collection[str]) -> dict[str, Encoding]:
+        """Vectors in the index, by encoded digest."""
+        with self.stopwatch.timed("index"):
+            # Of strays with equal digests the catalog may name one that is not yet written.
+            chunks = self._catalog.chunks_encoding(self._version, digests)
+            chunks |= {digest: self._written[digest] for digest in digests if digest in self._written}
+            stored = self._index.encodings(list(chunks.values()))
+        return {digest: stored[chunk_id] for digest, chunk_id in chunks.items() if chunk_id in stored}
 
     def _commit_complete(self) -> None:
-        """Commit the documents none of whose chunks is pending."""
-        unfinished = self._pending[0].prepared.document.id if self._pending else None
+        """Commit the documents all of whose chunks are written."""
         complete: list[CommittedDocument] = []
+        unwritten = self._in_flight[0].chunks if self._in_flight else self._pending
+        unfinished = unwritten[0].prepared.document.id if unwritten else None
         for document_id, (prepared, rows) in list(self._open.items()):
             if document_id == unfinished:
                 break  # documents are written in the order they came
+            del self._open[document_id]
             complete.append(
                 CommittedDocument(
                     prepared.document, prepared.digest, prepared.size, prepared.domain, tuple(rows)
                 )
             )
-            del self._open[document_id]
         if complete:
-            gone = self._catalog.commit(self._version, complete, keep_failures=self._keep_failures)
-            self._index.delete(gone)
-            self._catalog.drop_strays(self._version, gone)
-            for each in complete:
-                self._count(each.document.source)
+            with self.stopwatch.timed("commit"):
+                self._commit(complete)
+
+    def _commit(self, complete: Sequence[CommittedDocument]) -> None:
+        gone = self._catalog.commit(self._version, complete, keep_failures=self._keep_failures)
+        self._index.delete(gone)
+        self._catalog.drop_strays(self._version, gone)
+        for each in complete:
+            for row in each.rows:
+                if self._written.get(row.encoded) == row.id:
+                    del self._written[row.encoded]  # the catalog knows it now
+            self._count(each.document.source)
 
     def _count(self, source: str) -> None:
         if source in self._former:
@@ -228,11 +263,10 @@ class IndexWriter:
             self._report.added += 1
             self._observer.file_done(source, "added")
 
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._report.seconds[stage] = self._report.seconds.get(stage, 0.0) + time.perf_counter() - started
+
+def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Items in order, as many at a time as one call to the index should get."""
+    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
 
 
 def check_free_space(folder: Path, wanted: int) -> None:
@@ -249,22 +283,6 @@ def check_free_space(folder: Path, wanted: int) -> None:
         )
 
 
-def _ledger_row(prepared: PreparedDocument, chunk: Chunk) -> LedgerRow:
-    digest = encoded_digest(chunk)
-    if prepared.encoded is not None:
-        digest += ORIGIN + prepared.encoded.origins[chunk.id]
-    return LedgerRow(chunk.id, prepared.document.id, chunk.span.start, chunk.span.end, digest)
-
-
-def encoded_digest(chunk: Chunk) -> str:
-    """Names what the encoder reads of a chunk: chunks of equal digest have equal vectors."""
-    passage = Passage.of(chunk)
-    cuts = ",".join(f"{start}-{end}" for start, end in passage.sentences)
-    return hashlib.sha256(
-        f"{len(chunk.context)}|{cuts}|{passage.text}".encode("utf-8", "surrogatepass")
-    ).hexdigest()[:32]
-
-
-def _entry(pending: _Pending, encoding: Encoding) -> IndexEntry:
+def _entry(pending: PendingChunk, encoding: Encoding) -> IndexEntry:
     document = pending.prepared.document
     return IndexEntry(pending.chunk, document.source, document.title, document.metadata, encoding)
