@@ -19,6 +19,7 @@ from ragwright.ingest.parse import parse
 from ragwright.ingest.texts import as_document
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
+from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.model import DEFAULT_MODEL
 from ragwright.retrieval.search import HybridRetriever, SearchOptions
 from ragwright.retrieval.terms import Terms
@@ -53,11 +54,7 @@ def indexed(documents: list[Document]) -> Iterator[tuple[TransformerEncoder, Edg
     with TemporaryDirectory() as name:
         encoder = load_encoder(
             DEFAULT_MODEL,
-            backend="auto",
-            precision="auto",
-            cache=Path(name) / "models",
-            batch_tokens=1024,
-            threads=0,
+            Compute(cache=Path(name) / "models"),
         )
         chunker = build_chunker(load_profile("general"), encoder.tokenizer)
         terms = Terms("en")

@@ -75,10 +75,9 @@ def _own_words(case: Case) -> Floats:
     total = sum(query.rarities[term] for term in query.own) or 1.0
     shares = []
     for chunk in case.chunks:
-        text, start = chunk.chunk.text, chunk.chunk.span.start
-        for span in chunk.chunk.sentences:
-            present = query.terms_of(text[span.start - start : span.end - start])
-            shares.append(min(1.0, sum(rarities[term] for term in rarities if term in present) / total))
+        for present in np.split(chunk.terms.ids, chunk.terms.ends[:-1])[1:]:
+            held = set(present.tolist())
+            shares.append(min(1.0, sum(rarities[term] for term in rarities if term in held) / total))
     return np.array(shares)
 
 

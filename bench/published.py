@@ -31,6 +31,7 @@ from ragwright.eval.binding import bind
 from ragwright.eval.compat import compat_omega, compat_overlap, place_by_find
 from ragwright.eval.datasets import load_dataset
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
+from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.model import DEFAULT_MODEL
 
 FOUND = 5
@@ -134,11 +135,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         encoder = load_encoder(
             DEFAULT_MODEL,
-            backend="auto",
-            precision="auto",
-            cache=Path(folder),
-            batch_tokens=1024,
-            threads=0,
+            Compute(cache=Path(folder)),
         )
         for name in ROWS:
             measure(bench, name, encoder, texts, questions)

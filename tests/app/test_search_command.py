@@ -86,6 +86,10 @@ def test_every_mode_finds_and_explain_shows_its_part(in_demo: Path, run: Run) ->
         (["x", "--limit", "0"], "search.limit is 0; wanted a whole number from 1 to 1000"),
         (["x", "--evidence", "2"], "search.evidence is 2.0; wanted a number from 0 to 1"),
         (["x", "--budget", "0"], "search.budget is 0; wanted a whole number from 1 to 1000000"),
+        (
+            ["x", "--rerank", "twice"],
+            'search.rerank is "twice"; wanted one of "none", "evidence", "late", "cross"',
+        ),
         (["x", "--mode", "fuzzy"], 'search.mode is "fuzzy"; wanted one of "hybrid", "dense", "lexical"'),
         (["x", "--filter", "pdf"], 'the filter "pdf" is not of the form key=value, such as type=pdf'),
         (["x", "--filter", "page=²"], "the filter page is '²'; wanted a whole number of at most 9 digits"),
@@ -148,6 +152,15 @@ def test_text_that_stands_twice_is_shown_once_with_both_places(project: Path, ru
     output = run("search", "key of the tide gate").stdout
     assert output.count("keeps the key") == 1
     assert "   also in docs/harbour.md [" in output or "   also in docs/copy.md [" in output
+
+
+def test_reranking_by_evidence_is_shown_as_a_part_of_the_score(in_demo: Path, run: Run) -> None:
+    for hit in hits(run, "--rerank", "evidence"):
+        assert hit["score"] == hit["scores"]["reranked"]
+    shown = run("search", QUESTION, "--rerank", "evidence", "--explain").stdout
+    assert "reranked 0." in shown
+    assert "reranked" not in run("search", QUESTION, "--explain").stdout
+    assert run("ask", QUESTION, "--rerank", "evidence").exit_code == 0
 
 
 def test_names_cannot_steer_the_terminal(folder: Path, encoder: Path, run: Run) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ragwright.core.types import Chunk, Encoding, IndexEntry, Span
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
+from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.model import DEFAULT_MODEL, open_model
 from ragwright.retrieval.terms import Terms
 
@@ -31,7 +32,8 @@ def terms() -> Terms:
 def exact_encoder(model_cache: Path) -> TransformerEncoder:
     """The default model in single precision, one thread, small batches."""
     return load_encoder(
-        DEFAULT_MODEL, backend="openvino", precision="fp32", cache=model_cache, batch_tokens=256, threads=1
+        DEFAULT_MODEL,
+        Compute(backend="openvino", precision="fp32", cache=model_cache, batch_tokens=256, threads=1),
     )
 
 

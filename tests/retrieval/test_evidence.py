@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragwright.core.protocols import StoredChunk
+from ragwright.core.protocols import PartTerms, StoredChunk
 from ragwright.core.types import Chunk, Evidence, Span
 from ragwright.retrieval.evidence import select_evidence
 from ragwright.retrieval.evidence_score import QuerySigns, score_sentences
@@ -16,17 +16,15 @@ TEXT = "".join(f"S{number} {'word ' * (number % 4)}end. " for number in range(40
 SENTENCES = [(TEXT.index(f"S{n} "), TEXT.index(f"S{n + 1} ") - 1) for n in range(39)]
 
 
-def _words(text: str) -> dict[int, float]:
-    return {int(word[1:]): 1.0 for word in text.split() if word[1:].isdigit()}
-
-
 def _chunk(first: int, last: int, document: str, seed: int) -> StoredChunk:
     sentences = tuple(Span(document, a, b) for a, b in SENTENCES[first : last + 1])
     span = Span(document, sentences[0].start, sentences[-1].end)
     chunk = Chunk(f"{document}{first}-{last}", span, TEXT[span.start : span.end], "", (), None, sentences, 9)
     vectors = np.random.default_rng(seed).normal(size=(len(sentences), 4)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return StoredChunk(chunk, f"{document}.md", document, {}, vectors)
+    numbers = np.arange(first, first + len(sentences))  # a sentence's number is the one term it holds
+    terms = PartTerms(numbers.astype(np.uint32), np.arange(len(sentences) + 1))
+    return StoredChunk(chunk, f"{document}.md", document, {}, vectors, terms)
 
 
 CHUNKS = st.lists(
@@ -45,7 +43,6 @@ SIGNS = st.builds(
         dict.fromkeys(rarities, 1.0),
         frozenset(rarities),
         rarities,
-        _words,
     ),
     st.dictionaries(st.integers(0, 38), st.floats(0.1, 5.0), max_size=4),
 )
@@ -145,9 +142,9 @@ def test_one_sentence_between_two_kept_ones_is_kept_and_two_are_not() -> None:
 
 def test_chunks_without_sentences_or_nothing_at_all_have_no_evidence() -> None:
     span = Span("a", 0, 3)
-    empty = StoredChunk(
-        Chunk("c", span, "...", "", (), None, (), 3), "a.md", "a", {}, np.zeros((0, 4), np.float32)
-    )
-    signs = QuerySigns(np.zeros(4, np.float32), {}, frozenset(), {}, _words)
+    terms = PartTerms(np.zeros(0, np.uint32), np.zeros(1, np.int64))
+    chunk = Chunk("c", span, "...", "", (), None, (), 3)
+    empty = StoredChunk(chunk, "a.md", "a", {}, np.zeros((0, 4), np.float32), terms)
+    signs = QuerySigns(np.zeros(4, np.float32), {}, frozenset(), {})
     assert _select([empty], signs) == [()]
     assert _select([], signs) == []

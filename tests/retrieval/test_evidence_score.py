@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragwright.core.protocols import StoredChunk
+from ragwright.core.protocols import PartTerms, StoredChunk
 from ragwright.core.types import Chunk, Span
 from ragwright.retrieval import evidence_model
-from ragwright.retrieval.evidence_score import QuerySigns, read_signs, score_sentences
+from ragwright.retrieval.evidence_score import QuerySigns, _presence, read_signs, score_sentences
+from ragwright.retrieval.terms import Terms
 
 WORDS = ("pump", "bolt", "oil", "rest")
+ENGLISH = Terms()
 VECTOR = np.asarray([1.0, 0.0], np.float32)
 
 
-def _terms_of(text: str) -> dict[int, float]:
-    return {WORDS.index(word): 1.0 for word in text.split() if word in WORDS}
+def _terms_of(texts: Sequence[str]) -> PartTerms:
+    ids = [[WORDS.index(word) for word in text.split() if word in WORDS] for text in texts]
+    flat = np.array([each for part in ids for each in part], np.uint32)
+    return PartTerms(flat, np.cumsum([len(part) for part in ids]))
 
 
 def _query(*, weights: Mapping[int, float], own: set[int], rarities: Mapping[int, float]) -> QuerySigns:
-    return QuerySigns(VECTOR, weights, own, rarities, _terms_of)
+    return QuerySigns(VECTOR, weights, own, rarities)
 
 
 QUERY = _query(weights={0: 1.0, 1: 1.0}, own={0, 1}, rarities={0: 3.0, 1: 1.0})
@@ -37,7 +42,7 @@ def _chunk(*sentences: str, cosines: tuple[float, ...] = (), context: str = "") 
     chunk = Chunk(text, Span(text, 0, len(text)), text, context, (), None, spans, 9)
     heights = np.asarray(cosines or (0.0,) * len(sentences), np.float32)
     vectors = np.stack([heights, np.sqrt(1 - heights**2)], axis=1)
-    return StoredChunk(chunk, "a.md", "a", {}, vectors)
+    return StoredChunk(chunk, "a.md", "a", {}, vectors, _terms_of([context, *sentences]))
 
 
 def test_the_score_of_a_small_case_is_the_one_that_was_computed_by_hand(
@@ -101,6 +106,29 @@ def test_the_order_of_the_chunks_changes_no_score(chunks: list[StoredChunk]) -> 
     turned = list(reversed(chunks))
     for one, other in zip(score_sentences(chunks, QUERY), score_sentences(turned, QUERY)[::-1], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+TEXTS = st.lists(
+    st.sampled_from(["the pump", "pumps turn", "oil, oil", "a bolt of it", "of the", "", "!?", "Öl"]),
+    max_size=5,
+)
+
+
+@given(st.lists(st.tuples(TEXTS, st.sampled_from(["", "Pumps\n", "the\n"])), max_size=4))
+def test_stored_terms_score_as_reading_the_texts_would(found: list[tuple[list[str], str]]) -> None:
+    chunks = [_chunk(*texts, context=context) for texts, context in found]
+    chunks = [replace(chunk, terms=ENGLISH.of_parts(chunk.chunk)) for chunk in chunks]
+    weights = ENGLISH.of_query("pump of oil", expansions={"bolt": 0.5})
+    own = ENGLISH.of_query("pump of oil")
+    query = QuerySigns(VECTOR, weights, frozenset(own), {term: 1.0 + term % 7 for term in weights})
+    read = [each for each in found if each[0]]
+    held = np.array([[t in ENGLISH.of_text(s) for texts, _ in read for s in texts] for t in weights], bool)
+    heading = np.array([[t in ENGLISH.of_text(context) for _, context in read] for t in weights], bool)
+    if read:
+        seen = _presence([chunk for chunk in chunks if chunk.chunk.sentences], query)
+        np.testing.assert_array_equal(seen[0], held)
+        np.testing.assert_array_equal(seen[1], heading)
+    assert len(read_signs(chunks, query).words) == sum(len(texts) for texts, _ in found)
 
 
 def test_a_word_that_every_found_chunk_holds_tells_less_than_one_of_equal_rarity_that_few_hold() -> None:

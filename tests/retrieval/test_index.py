@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ragwright.core.errors import InputError, ServiceError
-from ragwright.core.protocols import ChunkIndex
+from ragwright.core.protocols import ChunkIndex, IndexQuery
 from ragwright.core.types import Encoding, IndexEntry
 from ragwright.retrieval import server
 from ragwright.retrieval.edge import EdgeIndex
@@ -90,7 +90,7 @@ def _oracle(entries: list[IndexEntry], terms: Terms, query: dict[int, float]) ->
     return {key: score for key, score in scores.items() if score > 0}
 
 
-def test_what_was_written_comes_back(filled: ChunkIndex, entries: list[IndexEntry]) -> None:
+def test_what_was_written_comes_back(filled: ChunkIndex, entries: list[IndexEntry], terms: Terms) -> None:
     stored = filled.fetch(_ids(entries))
     assert list(stored) and set(stored) == set(_ids(entries))
     for entry in entries:
@@ -98,6 +98,20 @@ def test_what_was_written_comes_back(filled: ChunkIndex, entries: list[IndexEntr
         assert (back.chunk, back.source, back.title) == (entry.chunk, entry.source, entry.title)
         assert dict(back.metadata) == dict(entry.metadata)
         np.testing.assert_allclose(back.sentence_vectors, entry.encoding.sentences, atol=HALF)
+        parts = terms.of_parts(entry.chunk)
+        np.testing.assert_array_equal(back.terms.ids, parts.ids)
+        np.testing.assert_array_equal(back.terms.ends, parts.ends)
+
+
+def test_vectors_that_were_read_and_written_again_stay_the_same_bit_by_bit(
+    index: ChunkIndex, entries: list[IndexEntry]
+) -> None:
+    index.upsert(entries)
+    read = index.encodings(_ids(entries))
+    index.upsert([replace(entry, encoding=read[entry.chunk.id]) for entry in entries])
+    for key, again in index.encodings(_ids(entries)).items():
+        np.testing.assert_array_equal(again.sentences, read[key].sentences)
+        np.testing.assert_array_equal(again.vector, read[key].vector)
 
 
 def test_chunk_vectors_come_back_bit_by_bit_and_sentences_within_half_precision(
@@ -142,6 +156,25 @@ def test_one_hybrid_call_equals_two_single_ones(
     )
     assert both == alone
     assert [len(half) for half in both] == [3, 3]
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical", "neither"])
+def test_many_queries_in_one_call_find_what_each_finds_alone(
+    filled: ChunkIndex, entries: list[IndexEntry], terms: Terms, mode: str
+) -> None:
+    filters: list[dict[str, str]] = [{}, {"source": "manual1.pdf"}, {"page": "2"}, {"source": "unknown.pdf"}]
+    queries = [
+        IndexQuery(
+            entries[number].encoding.vector if mode in ("hybrid", "dense") else None,
+            terms.of_query(f"x{number} torque gasket") if mode in ("hybrid", "lexical") else None,
+            filters[number % len(filters)],
+        )
+        for number in range(12)
+    ]
+    together = filled.search_many(queries, limit=7)
+    assert together == [filled.search(q.dense, q.terms, limit=7, filters=q.filters) for q in queries]
+    assert any(dense or sparse for dense, sparse in together) == (mode != "neither")
+    assert filled.search_many([], limit=7) == []
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ragwright.core.errors import InputError
-from ragwright.core.types import Hit, IndexEntry, Passage
+from ragwright.core.types import Chunk, Hit, IndexEntry, Passage
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.encoder import TransformerEncoder
-from ragwright.retrieval.search import HybridRetriever, Mode, SearchOptions
+from ragwright.retrieval.search import HybridRetriever, Mode, Reranking, SearchOptions
 from ragwright.retrieval.terms import Terms
 
 MakeEntry = Callable[..., IndexEntry]
@@ -35,6 +39,20 @@ TEXTS = [
 Search = Callable[..., list[Hit]]
 
 
+class Shortest:
+    """A reranker that likes short texts, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[list[str], list[int]]] = []
+
+    def rerank(
+        self, queries: Sequence[str], candidates: Sequence[Sequence[Chunk]]
+    ) -> list[NDArray[np.float32]]:
+        """Minus the length of each text."""
+        self.calls.append((list(queries), [len(each) for each in candidates]))
+        return [np.array([-len(chunk.text) for chunk in each], np.float32) for each in candidates]
+
+
 @pytest.fixture(scope="module")
 def index(
     tmp_path_factory: pytest.TempPathFactory, encoder: TransformerEncoder, terms: Terms, make_entry: MakeEntry
@@ -55,7 +73,7 @@ def index(
 
 @pytest.fixture(scope="module")
 def retriever(index: EdgeIndex, encoder: TransformerEncoder, terms: Terms) -> HybridRetriever:
-    return HybridRetriever(encoder, index, terms, options=SearchOptions(limit=5))
+    return HybridRetriever(encoder, index, terms, options=SearchOptions(limit=5), reranker=Shortest())
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
@@ -150,6 +168,98 @@ def test_evidence_keeps_to_the_token_budget(
     texts = [each.text for hit in hits for each in hit.evidence]
     assert sum(len(encoder.tokenizer.starts(text)) for text in texts) <= budget
     assert bool(texts) == (budget > 0)
+
+
+QUERIES = st.sampled_from(["torque of bolts", "cafeteria", "warranty seals", "E-4711", "the of", "holiday"])
+FILTERS: list[dict[str, str]] = [{}, {"kind": "manual"}, {"source": "file3.md"}, {"kind": "novel"}]
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(QUERIES, st.sampled_from(FILTERS)), max_size=6),
+    st.integers(1, 15),
+    st.sampled_from(["hybrid", "dense", "lexical"]),
+    st.sampled_from(["none", "evidence", "cross"]),
+)
+def test_many_queries_find_what_each_finds_alone(
+    retriever: HybridRetriever,
+    asked: list[tuple[str, dict[str, str]]],
+    limit: int,
+    mode: Mode,
+    rerank: Reranking,
+) -> None:
+    options = SearchOptions(mode=mode, limit=limit, rerank=rerank, rerank_candidates=7)
+    queries, filters = [query for query, _ in asked], [wanted for _, wanted in asked]
+    together = retriever.find_many(queries, filters=filters, options=options)
+    alone = [retriever.find(query, filters=wanted, options=options) for query, wanted in asked]
+    assert [each.hits() for each in together] == [each.hits() for each in alone]
+    assert [each.ranked for each in together] == [each.ranked for each in alone]
+    assert retriever.search_many(queries, options=options) == [
+        retriever.search(query, options=options) for query in queries
+    ]
+
+
+def test_encoding_queries_together_finds_the_same_chunks(
+    index: EdgeIndex, encoder: TransformerEncoder, terms: Terms
+) -> None:
+    """Apart from the last bits of a vector: the batch decides how the model rounds."""
+    together, alone = (HybridRetriever(encoder, index, terms, options=SearchOptions()) for _ in range(2))
+    for hits, query in zip(together.search_many(TEXTS), TEXTS, strict=True):
+        single = alone.search(query)
+        assert [hit.chunk.id for hit in hits[:5]] == [hit.chunk.id for hit in single[:5]]
+        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in single], abs=5e-3)
+
+
+def test_no_query_at_all_finds_nothing(retriever: HybridRetriever) -> None:
+    assert retriever.find_many([]) == [] == retriever.search_many([])
+
+
+def test_one_query_without_words_refuses_the_batch(retriever: HybridRetriever) -> None:
+    with pytest.raises(InputError, match="holds no letters or digits"):
+        retriever.find_many(["bolts", "?!"])
+
+
+@pytest.mark.parametrize("rerank", ["late", "cross"])
+def test_all_candidates_of_all_queries_are_reranked_in_one_call_and_hits_follow_it(
+    index: EdgeIndex, encoder: TransformerEncoder, terms: Terms, rerank: Reranking
+) -> None:
+    reranker = Shortest()
+    reranking = HybridRetriever(encoder, index, terms, options=SearchOptions(), reranker=reranker)
+    options = SearchOptions(limit=3, rerank=rerank, rerank_candidates=8)
+    findings = reranking.find_many(["bolts of the gasket", "warranty"], options=options)
+    ((queries, sizes),) = reranker.calls
+    assert (queries, sizes) == (["bolts of the gasket", "warranty"], [8, 8])
+    for finding in findings:
+        hits = finding.hits()
+        assert [hit.score for hit in hits] == sorted(
+            (-float(len(hit.chunk.text)) for hit in hits), reverse=True
+        )
+        assert all(hit.scores["reranked"] == hit.score != hit.scores["fused"] for hit in hits)
+        assert hits[0].chunk.id == finding.ranked[0].id
+        assert finding.seconds["rerank"] > 0
+        assert len(finding.ranked) == len(TEXTS) + 2, "what was not reranked stays in the ranking"
+
+
+def test_reranking_by_evidence_orders_by_the_best_sentence_and_needs_no_model(
+    retriever: HybridRetriever,
+) -> None:
+    options = SearchOptions(limit=14, rerank="evidence", rerank_candidates=3)
+    hits = retriever.search("torque of the bolts in Nm", options=options)
+    plain = retriever.search("torque of the bolts in Nm", options=SearchOptions(limit=14))
+    assert {hit.chunk.id for hit in hits} == {hit.chunk.id for hit in plain}
+    for hit in hits:
+        assert hit.score == pytest.approx(max((each.score for each in hit.evidence), default=hit.score))
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert hits[0].chunk.text == GASKET
+
+
+@pytest.mark.parametrize("rerank", ["late", "cross"])
+def test_a_reranker_that_is_not_there_is_refused_with_what_to_set(
+    index: EdgeIndex, encoder: TransformerEncoder, terms: Terms, rerank: Reranking
+) -> None:
+    plain = HybridRetriever(encoder, index, terms, options=SearchOptions(rerank=rerank))
+    with pytest.raises(InputError, match=f"search.rerank is {rerank}, and no reranker"):
+        plain.search("bolts")
 
 
 def test_a_chunk_that_belongs_to_no_committed_document_is_not_shown(

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragwright.core.types import Chunk, Span
 from ragwright.retrieval.terms import LANGUAGES, Best, Rarities, Terms, rarity_of_unseen
 
 ENGLISH = Terms()
@@ -51,6 +53,23 @@ def test_any_text_gives_positive_weights_and_a_query_the_same_terms(text: str) -
     assert set(document) == set(query)
     assert all(weight > 0 for weight in document.values())
     assert set(query.values()) <= {1.0}
+
+
+@given(st.lists(st.text(max_size=30), max_size=5), st.text(max_size=20))
+def test_the_terms_of_parts_are_those_of_the_context_and_of_each_sentence_alone(
+    sentences: list[str], context: str
+) -> None:
+    text, starts = (
+        "|".join(sentences),
+        [sum(len(s) + 1 for s in sentences[:n]) for n in range(len(sentences))],
+    )
+    spans = tuple(Span("d", 7 + a, 7 + a + len(s)) for a, s in zip(starts, sentences, strict=True))
+    chunk = Chunk("c", Span("d", 7, 7 + len(text)), text, context, (), None, spans, 9)
+    parts = ENGLISH.of_parts(chunk)
+    assert len(parts.ends) == 1 + len(sentences)
+    for ids, part in zip(np.split(parts.ids, parts.ends[:-1]), [context, *sentences], strict=True):
+        assert len(set(ids.tolist())) == len(ids)
+        assert set(ids.tolist()) == set(ENGLISH.of_text(part))
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, "xx"])

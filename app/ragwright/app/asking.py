@@ -14,7 +14,8 @@ from ragwright.eval.values import Found, Outcome, Ranked, Reply
 
 if TYPE_CHECKING:
     from ragwright.core.protocols import Generator
-    from ragwright.retrieval.search import Finding, HybridRetriever, SearchOptions
+    from ragwright.retrieval.finding import Finding
+    from ragwright.retrieval.search import HybridRetriever, SearchOptions
 
 DIAL = tuple(round(0.05 * step, 2) for step in range(21))
 """Positions of the evidence dial at which the frontier is drawn."""

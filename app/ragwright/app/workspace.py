@@ -10,17 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragwright.core.errors import IndexDamaged, InputError
+from ragwright.core.errors import ConfigError, IndexDamaged, InputError
 
 if TYPE_CHECKING:
     from ragwright.core.config import Config
     from ragwright.core.profile import Profile
-    from ragwright.core.protocols import Chunker, ChunkIndex, Generator
+    from ragwright.core.protocols import Chunker, ChunkIndex, Generator, Reranker
     from ragwright.ingest.catalog import Catalog
     from ragwright.ingest.catalog_values import Manifest
     from ragwright.ingest.pipeline import IngestSettings
     from ragwright.ingest.writer import Target
     from ragwright.retrieval.encoder import TransformerEncoder
+    from ragwright.retrieval.forward import Compute
+    from ragwright.retrieval.late_interaction import LateInteraction
     from ragwright.retrieval.search import HybridRetriever, SearchOptions
     from ragwright.retrieval.tokens import ModelTokenizer
 
@@ -58,12 +60,55 @@ class Workspace:
 
     @cached_property
     def encoder(self) -> TransformerEncoder:
-        """The encoder, with its weights loaded."""
+        """The encoder; its weights are loaded when something is first encoded."""
         from ragwright.retrieval.encoder import load_encoder
 
         settings = self.config.encoder
-        return load_encoder(
-            settings.model,
+        return load_encoder(settings.model, self.compute, dimension=settings.dimension)
+
+    @cached_property
+    def reranker(self) -> Reranker | None:
+        """What search.rerank asks for; None where it needs no model. Concurrent calls are joined.
+
+        Raises:
+            ConfigError: A cross-encoder is asked for and none is set.
+        """
+        from ragwright.retrieval.coalesce import JoinedReranker
+
+        kind, settings = self.config.search.rerank, self.config.reranker
+        if kind == "cross":
+            from ragwright.retrieval.cross_encoder import load_cross_encoder
+
+            if settings.model is None:
+                raise ConfigError(
+                    "search.rerank is cross, and reranker.model is not set; set it to a CrossEncoder folder "
+                    "or the id of a downloaded one, or search.rerank to late or evidence"
+                )
+            return JoinedReranker(load_cross_encoder(settings.model, self.compute))
+        return JoinedReranker(self._late_interaction()) if kind == "late" else None
+
+    def _late_interaction(self) -> LateInteraction:
+        from ragwright.retrieval.late_interaction import LateInteraction
+        from ragwright.retrieval.memory import Once
+        from ragwright.retrieval.multi_vector import open_token_model
+
+        settings = self.config.reranker
+        encoder = self.config.encoder
+        if settings.model is None:
+            rules = open_token_model(encoder.model, dimension=encoder.dimension)
+        else:
+            rules = open_token_model(settings.model)
+        own = rules.model.fingerprint == self.encoder.fingerprint
+        forward = (lambda: self.encoder.forward) if own else Once(self.compute.loader(rules.model))
+        return LateInteraction(rules, forward, cache_megabytes=settings.cache_megabytes)
+
+    @property
+    def compute(self) -> Compute:
+        """How models are run."""
+        from ragwright.retrieval.forward import Compute
+
+        settings = self.config.encoder
+        return Compute(
             backend=settings.backend,
             precision=settings.precision,
             cache=settings.cache or self.folder / "models",
@@ -136,16 +181,18 @@ class Workspace:
         if version in self._indexes:
             return self._indexes[version]
         self.check_manifest(version, manifest)
-        terms = Terms(manifest.language)
+        terms, quantization = Terms(manifest.language), self.config.index.quantization
         index: ChunkIndex
         if self.config.index.url:
             from ragwright.retrieval.server import ServerIndex
 
-            index = ServerIndex.open(self._client, self._collection(version), terms=terms)
+            index = ServerIndex.open(
+                self._client, self._collection(version), terms=terms, quantization=quantization
+            )
         else:
             from ragwright.retrieval.edge import EdgeIndex
 
-            index = EdgeIndex.open(self.shard(version), terms=terms)
+            index = EdgeIndex.open(self.shard(version), terms=terms, quantization=quantization)
         self._keep(version, index)
         if not incomplete:
             self._check_complete(version, index)
@@ -167,17 +214,24 @@ class Workspace:
         from ragwright.retrieval.terms import Terms
 
         self.drop_index(version)
-        terms = Terms(manifest.language)
+        terms, quantization = Terms(manifest.language), self.config.index.quantization
         index: ChunkIndex
         if self.config.index.url:
             from ragwright.retrieval.server import ServerIndex
 
-            collection = self._collection(version)
-            index = ServerIndex.create(self._client, collection, dimension=manifest.dimension, terms=terms)
+            index = ServerIndex.create(
+                self._client,
+                self._collection(version),
+                dimension=manifest.dimension,
+                terms=terms,
+                quantization=quantization,
+            )
         else:
             from ragwright.retrieval.edge import EdgeIndex
 
-            index = EdgeIndex.create(self.shard(version), dimension=manifest.dimension, terms=terms)
+            index = EdgeIndex.create(
+                self.shard(version), dimension=manifest.dimension, terms=terms, quantization=quantization
+            )
         self._keep(version, index)
         return index
 
@@ -248,7 +302,7 @@ class Workspace:
             raise IndexDamaged(
                 f"index {version} was made with {manifest.model} ({manifest.fingerprint}), and the "
                 f"configured model is {self.config.encoder.model} ({self.encoder.fingerprint}); "
-                "set encoder.model back, or run: ragwright ingest --rebuild"
+                "set encoder.model and encoder.precision back, or run: ragwright ingest --rebuild"
             )
 
     def target(self, version: str, index: ChunkIndex) -> Target:
@@ -304,6 +358,7 @@ class Workspace:
             options=self.search_options(),
             expand=_expander([load_profile(domain) for domain in manifest.chunkers if _is_there(domain)]),
             hidden=lambda: set(self.catalog.strays(version)),
+            reranker=self.reranker,
         )
 
     @cached_property

@@ -102,15 +102,26 @@ class EncoderConfig(Section):
         description="The packaged model's name, a model folder (a relative one starts with ./), or the id of"
         " a sentence-transformers model in the local hub cache. Nothing is downloaded.",
     )
+    dimension: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_536,
+        examples=[256],
+        description="Numbers of a vector that are kept, for models trained to be cut; unset keeps what the"
+        " model declares.",
+    )
     backend: Literal["auto", "openvino", "torch"] = Field(
         default="auto",
         description="What runs the model: auto, openvino or torch; auto takes the fastest here.",
     )
-    precision: Literal["auto", "bf16", "fp32"] = Field(
+    precision: Literal["auto", "bf16", "fp32", "int8"] = Field(
         default="auto",
-        description="Number format: auto, bf16 (faster) or fp32; auto takes bf16 where it is native.",
+        description="Number format: auto, bf16 (faster), fp32, or int8 (fastest on a processor; wants a model"
+        " that ragwright quantize accepted); auto takes bf16 where it is native.",
     )
-    batch_tokens: int = Field(default=1024, ge=64, le=4_194_304, description="Tokens in one batch.")
+    batch_tokens: int = Field(
+        default=0, ge=0, le=4_194_304, description="Tokens in one batch; 0 lets the backend choose."
+    )
     threads: int = Field(
         default=0, ge=0, le=1024, description="Processor threads; 0 lets the backend choose."
     )
@@ -133,6 +144,12 @@ class IndexConfig(Section):
     )
     collection: str = Field(
         default="ragwright", min_length=1, description="Name of the collection on the server."
+    )
+    quantization: Literal["none", "int8"] = Field(
+        default="none",
+        description="What a graph is searched by: none (the vectors) or int8 (a copy a quarter as large, in"
+        " memory; the vectors score what it finds). An index takes a change over at the next ingest that"
+        " writes to it.",
     )
     timeout_seconds: float = Field(
         default=10.0, gt=0, le=3600, description="How long one call to the server may take, in seconds."
@@ -178,6 +195,14 @@ class SearchConfig(Section):
         le=1,
         description="Weight of words the domain adds to a query, 0 (none) to 1 (as its own).",
     )
+    rerank: Literal["none", "evidence", "late", "cross"] = Field(
+        default="none",
+        description="What orders the best candidates anew: none, evidence (by their best sentence; costs no"
+        " model), late (late interaction) or cross (a cross-encoder).",
+    )
+    rerank_candidates: int = Field(
+        default=50, ge=1, le=1000, description="Chunks that are reranked; search.limit at the least."
+    )
     evidence: float = Field(
         default=0.77,
         ge=0,
@@ -191,6 +216,24 @@ class SearchConfig(Section):
         le=1_000_000,
         examples=[600],
         description="Most tokens of evidence in all; unset means any.",
+    )
+
+
+class RerankerConfig(Section):
+    """The model behind search.rerank; it runs as the encoder does."""
+
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["./models/cross-encoder"],
+        description="For cross: a CrossEncoder folder (a relative one starts with ./) or the id of one in the"
+        " local hub cache. For late: a MultiVectorEncoder or an embedder; unset means encoder.model.",
+    )
+    cache_megabytes: int = Field(
+        default=256,
+        ge=0,
+        le=1_000_000,
+        description="Memory for token vectors of recent chunks, in megabytes; used by late.",
     )
 
 
@@ -242,6 +285,7 @@ class Config(Section):
     index: IndexConfig = Field(default=IndexConfig(), strict=False)
     catalog: CatalogConfig = Field(default=CatalogConfig(), strict=False)
     search: SearchConfig = Field(default=SearchConfig(), strict=False)
+    reranker: RerankerConfig = Field(default=RerankerConfig(), strict=False)
     answer: AnswerConfig = Field(default=AnswerConfig(), strict=False)
     judge: JudgeConfig = Field(default=JudgeConfig(), strict=False)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,13 @@ class Encoder(Protocol):
 
     dimension: int
 
+    call_tokens: int
+    """How many tokens of passages one call should bring so that the device stays busy."""
+
+    def load(self) -> None:
+        """Load what computes now, instead of when something is first encoded."""
+        ...
+
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Encode questions, in input order.
 
@@ -65,12 +72,24 @@ class Encoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """A chunk id and the score one stage gave it."""
 
     id: str
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartTerms:
+    """Which terms the parts of a chunk hold: its context, then each of its sentences.
+
+    Attributes:
+        ids: uint32, shape (n,): the distinct terms of the context, then those of each sentence.
+        ends: int64, shape (1 + number of sentences,): where in `ids` each part ends.
+    """
+
+    ids: NDArray[np.uint32]
+    ends: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +101,22 @@ class StoredChunk:
     title: str
     metadata: Mapping[str, str]
     sentence_vectors: Vectors  # (number of sentences, dim)
+    terms: PartTerms
+
+
+@dataclass(frozen=True, slots=True)
+class IndexQuery:
+    """What one query asks of the index.
+
+    Attributes:
+        dense: Query vector, shape (dim,); None leaves the dense half out.
+        terms: Weight of each query term, by term id; None leaves the lexical half out.
+        filters: Field and value that every result must have.
+    """
+
+    dense: NDArray[np.float32] | None
+    terms: Mapping[int, float] | None
+    filters: Mapping[str, str] = field(default_factory=dict)
 
 
 class ChunkIndex(Protocol):
@@ -116,6 +151,12 @@ class ChunkIndex(Protocol):
         """
         ...
 
+    def search_many(
+        self, queries: Sequence[IndexQuery], *, limit: int
+    ) -> list[tuple[list[Scored], list[Scored]]]:
+        """What `search` finds for each of several queries, in their order, by one call of the engine."""
+        ...
+
     def fetch(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
         """The chunks of these ids with their sentence vectors; unknown ids are left out."""
         ...
@@ -142,6 +183,25 @@ class ChunkIndex(Protocol):
 
     def close(self) -> None:
         """Flush and release the index."""
+        ...
+
+
+class Reranker(Protocol):
+    """Orders what was found anew, by reading queries and chunks together."""
+
+    def rerank(
+        self, queries: Sequence[str], candidates: Sequence[Sequence[Chunk]]
+    ) -> list[NDArray[np.float32]]:
+        """Score the candidates of several queries in one call.
+
+        Args:
+            queries: The questions.
+            candidates: The chunks that were found for each of them; there may be none.
+
+        Returns:
+            For each query one score per candidate, in their order, higher is better, shape
+            (len(candidates[i]),). Scores are comparable within a query.
+        """
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,25 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragwright.core.errors import IndexDamaged, WorkspaceBusy
-from ragwright.core.protocols import Scored, StoredChunk
+from ragwright.core.protocols import IndexQuery, Scored, StoredChunk
 from ragwright.core.types import Encoding, IndexEntry
 from ragwright.retrieval.checksums import write_checksums
+from ragwright.retrieval.index_settings import (
+    MetadataFields,
+    Quantization,
+    edge_config,
+    is_current,
+    search_params,
+)
 from ragwright.retrieval.payload import (
     DENSE,
     INDEXED_KEYS,
-    SENTENCES,
+    PACKED,
+    PAGE,
     SPARSE,
     filter_conditions,
     from_payload,
-    sentence_rows,
     to_payload,
+    unpack,
 )
 from ragwright.retrieval.terms import Best, Rarities, Terms
-
-# Below this many kilobytes of vectors in a segment the engine scans instead of building a graph: exact, and
-# on two cores 3.7 ms at the median for 39,000 chunks of 384 dimensions (random vectors). With a graph, at
-# 45,000 chunks, a search took 1.1 ms, and building it 0.5 ms per chunk.
-_GRAPH_FROM_KILOBYTES = 60_000
 
 
 class EdgeIndex:
@@ -39,7 +43,9 @@ class EdgeIndex:
     close, so that a record that exists is true.
     """
 
-    def __init__(self, shard: Any, folder: Path, terms: Terms, *, written: bool = False) -> None:
+    def __init__(
+        self, shard: Any, folder: Path, terms: Terms, *, quantization: Quantization, written: bool = False
+    ) -> None:
         import qdrant_edge
 
         self._q = qdrant_edge
@@ -48,21 +54,29 @@ class EdgeIndex:
         self._terms = terms
         self._written = written
         self._rarities = Rarities(self._best, self.count)
+        self._quantization = quantization
+        self._fields: MetadataFields | None = None  # unknown until something is written
+        self._parameters = {
+            filtered: search_params(qdrant_edge, filtered=filtered) for filtered in (False, True)
+        }
 
     @classmethod
-    def create(cls, folder: Path, *, dimension: int, terms: Terms) -> EdgeIndex:
+    def create(
+        cls, folder: Path, *, dimension: int, terms: Terms, quantization: Quantization = "none"
+    ) -> EdgeIndex:
         """Make an empty index in a folder that does not exist or is empty."""
         import qdrant_edge as q
 
         folder.mkdir(parents=True, exist_ok=True)
-        shard = q.EdgeShard.create(str(folder), _config(q, dimension))
+        shard = q.EdgeShard.create(str(folder), edge_config(q, dimension, quantization))
         for key in INDEXED_KEYS:
             shard.update(q.UpdateOperation.create_field_index(key, q.PayloadSchemaType.Keyword))
-        return cls(shard, folder, terms, written=True)
+        shard.update(q.UpdateOperation.create_field_index(PAGE, q.PayloadSchemaType.Integer))
+        return cls(shard, folder, terms, quantization=quantization, written=True)
 
     @classmethod
-    def open(cls, folder: Path, *, terms: Terms) -> EdgeIndex:
-        """Open an existing index.
+    def open(cls, folder: Path, *, terms: Terms, quantization: Quantization = "none") -> EdgeIndex:
+        """Open an existing index; one that was quantised in another way is changed by the next `optimize`.
 
         Raises:
             WorkspaceBusy: Another process has it open.
@@ -73,13 +87,23 @@ class EdgeIndex:
         if not folder.is_dir():
             raise IndexDamaged(f"the index folder {folder} is gone; run: ragwright ingest --rebuild")
         with _damage_told(folder):
-            return cls(q.EdgeShard.load(str(folder)), folder, terms)
+            return cls(q.EdgeShard.load(str(folder)), folder, terms, quantization=quantization)
 
     def upsert(self, entries: Sequence[IndexEntry]) -> None:
         """Write entries; on return they are in the write-ahead log and survive the death of the process."""
         if entries:
+            self._index_fields(entries)
             points = [self._point(entry) for entry in entries]
             self._write(self._q.UpdateOperation.upsert_points(points))
+
+    def _index_fields(self, entries: Sequence[IndexEntry]) -> None:
+        """Give metadata fields that are seen for the first time a payload index, so that filters are fast."""
+        if self._fields is None:
+            with _damage_told(self._folder):
+                self._fields = MetadataFields(self._shard.info().payload_schema)
+        for path in self._fields.unseen(entries):
+            keyword = self._q.PayloadSchemaType.Keyword
+            self._write(self._q.UpdateOperation.create_field_index(path, keyword))
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         """Remove chunks; unknown ids are ignored."""
@@ -95,32 +119,47 @@ class EdgeIndex:
         filters: Mapping[str, str],
     ) -> tuple[list[Scored], list[Scored]]:
         """Find the nearest chunks by vector and by words in one planned batch; see `ChunkIndex.search`."""
-        q, condition = self._q, self._filter(filters)
-        requests = []
-        if dense is not None:
-            query = q.Query.Nearest(dense.tolist(), using=DENSE)
-            requests.append(q.QueryRequest(limit=limit, query=query, filter=condition))
-        if terms:
-            sparse = q.SparseVector(list(terms), list(terms.values()))
-            query = q.Query.Nearest(sparse, using=SPARSE)
-            requests.append(q.QueryRequest(limit=limit, query=query, filter=condition))
-        answers = self._query(requests)
-        lists = [_ordered(answer) for answer in answers]
-        return (lists.pop(0) if dense is not None else []), (lists.pop(0) if lists else [])
+        return self.search_many([IndexQuery(dense, terms, filters)], limit=limit)[0]
+
+    def search_many(
+        self, queries: Sequence[IndexQuery], *, limit: int
+    ) -> list[tuple[list[Scored], list[Scored]]]:
+        """What `search` finds for each query, in one planned batch; see `ChunkIndex.search_many`."""
+        answers = iter(self._query([each for query in queries for each in self._requests(query, limit)]))
+        return [
+            (
+                _ordered(next(answers)) if query.dense is not None else [],
+                _ordered(next(answers)) if query.terms else [],
+            )
+            for query in queries
+        ]
+
+    def _requests(self, query: IndexQuery, limit: int) -> Iterator[Any]:
+        """The dense half and the lexical one, as far as they are asked for."""
+        q, condition = self._q, self._filter(query.filters)
+        if query.dense is not None:
+            nearest = q.Query.Nearest(query.dense.tolist(), using=DENSE)
+            params = self._parameters[condition is not None]
+            yield q.QueryRequest(limit=limit, query=nearest, filter=condition, params=params)
+        if query.terms:
+            sparse = q.SparseVector(list(query.terms), list(query.terms.values()))
+            nearest = q.Query.Nearest(sparse, using=SPARSE)
+            yield q.QueryRequest(limit=limit, query=nearest, filter=condition)
 
     def fetch(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
         """The chunks of these ids with their sentence vectors; unknown ids are left out."""
         with _damage_told(self._folder):
-            records = self._shard.retrieve(list(chunk_ids), True, [SENTENCES]) if chunk_ids else []
-            return {str(r.id): from_payload(str(r.id), r.payload, r.vector[SENTENCES]) for r in records}
+            records = self._shard.retrieve(list(chunk_ids), True, False) if chunk_ids else []
+            return {(key := str(record.id)): from_payload(key, record.payload) for record in records}
 
     def encodings(self, chunk_ids: Sequence[str]) -> dict[str, Encoding]:
         """The stored vectors of these ids; unknown ids are left out."""
         with _damage_told(self._folder):
-            records = self._shard.retrieve(list(chunk_ids), False, [DENSE, SENTENCES]) if chunk_ids else []
+            wanted = self._q.PayloadSelector.Include([PACKED])
+            records = self._shard.retrieve(list(chunk_ids), wanted, [DENSE]) if chunk_ids else []
             return {
-                str(r.id): Encoding(
-                    np.asarray(r.vector[DENSE], np.float32), np.asarray(r.vector[SENTENCES], np.float32)
+                (key := str(r.id)): Encoding(
+                    np.asarray(r.vector[DENSE], np.float32), unpack(key, r.payload)[-1]
                 )
                 for r in records
             }
@@ -141,12 +180,10 @@ class EdgeIndex:
         """Every stored chunk, in batches, ordered by id."""
         offset = None
         while True:
-            request = self._q.ScrollRequest(
-                offset=offset, limit=batch, with_payload=True, with_vector=[SENTENCES]
-            )
+            request = self._q.ScrollRequest(offset=offset, limit=batch, with_payload=True)
             with _damage_told(self._folder):
                 records, offset = self._shard.scroll(request)
-                chunks = [from_payload(str(r.id), r.payload, r.vector[SENTENCES]) for r in records]
+                chunks = [from_payload(str(r.id), r.payload) for r in records]
             if chunks:
                 yield chunks
             if offset is None:
@@ -158,10 +195,24 @@ class EdgeIndex:
             return int(self._shard.count(self._q.CountRequest(exact=True)))
 
     def optimize(self) -> None:
-        """Merge segments, drop deleted points, and build a graph where a segment is large enough for one."""
+        """Merge segments, drop deleted points, and build a graph where a segment is large enough for one.
+
+        What was added since the graph was built stays beside it, and is scanned, until it is large enough
+        itself. An index that was made under other settings takes over the present ones.
+        """
         self._before_write()
         with _damage_told(self._folder):
+            self._configure()
             self._shard.optimize()
+
+    def _configure(self) -> None:
+        """Open the shard anew under the present settings, if it has others."""
+        stored = json.loads((self._folder / "edge_config.json").read_text(encoding="utf-8"))
+        if not is_current(stored, self._quantization):
+            config = edge_config(self._q, stored["vectors"][DENSE]["size"], self._quantization)
+            self._shard.flush()
+            self._shard.close()
+            self._shard = self._q.EdgeShard.load(str(self._folder), config)
 
     def close(self) -> None:
         """Flush, release the folder, and record its checksums if anything was written."""
@@ -198,10 +249,10 @@ class EdgeIndex:
         sparse = self._terms.of_text(entry.chunk.context + entry.chunk.text)
         vectors = {
             DENSE: entry.encoding.vector.tolist(),
-            SENTENCES: sentence_rows(entry.encoding.sentences),
             SPARSE: self._q.SparseVector(list(sparse), list(sparse.values())),
         }
-        return self._q.Point(entry.chunk.id, vectors, to_payload(entry))
+        payload = to_payload(entry, self._terms.of_parts(entry.chunk))
+        return self._q.Point(entry.chunk.id, vectors, payload)
 
     def _filter(self, filters: Mapping[str, str]) -> Any:
         if not filters:
@@ -235,22 +286,6 @@ def checksums_path(folder: Path) -> Path:
     return folder.with_name(folder.name + ".checksums.json")
 
 
-def _config(q: Any, dimension: int) -> Any:
-    sentences = q.EdgeVectorParams(
-        size=dimension,
-        distance=q.Distance.Dot,
-        multivector_config=q.MultiVectorConfig(q.MultiVectorComparator.MaxSim),
-        hnsw_config=q.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),  # read, never searched
-        datatype=q.VectorStorageDatatype.Float16,
-    )
-    return q.EdgeConfig(
-        # Unit vectors under the dot product are stored bit by bit as they were encoded.
-        vectors={DENSE: q.EdgeVectorParams(size=dimension, distance=q.Distance.Dot), SENTENCES: sentences},
-        sparse_vectors={SPARSE: q.EdgeSparseVectorParams(modifier=q.Modifier.Idf)},
-        optimizers=q.EdgeOptimizersConfig(indexing_threshold=_GRAPH_FROM_KILOBYTES, default_segment_number=1),
-    )
-
-
 def _best_of(answer: Sequence[Any]) -> Best | None:
     if not answer:
         return None
@@ -260,5 +295,4 @@ def _best_of(answer: Sequence[Any]) -> Best | None:
 
 def _ordered(answer: Sequence[Any]) -> list[Scored]:
     """Points as scored ids, best first; equal scores by id, so that the order is the same in every run."""
-    found = [Scored(str(point.id), float(point.score)) for point in answer]
-    return sorted(found, key=lambda hit: (-hit.score, hit.id))
+    return [Scored(key, -score) for score, key in sorted([(-point.score, str(point.id)) for point in answer])]

@@ -6,6 +6,7 @@ neighbours become one span.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -35,41 +36,57 @@ def select_evidence(
     Returns:
         For each chunk its evidence in text order, without overlap within or between chunks.
     """
-    best = max((float(score.max()) for score in scores if len(score)), default=0.0)
-    kept = [score >= share * best if best > 0 else np.zeros(len(score), bool) for score in scores]
-    for keep in kept:
-        _bridge(keep)
+    flat = np.concatenate(scores) if chunks else np.zeros(0, np.float32)
+    best = float(flat.max(initial=0.0))
+    keep = flat >= share * best if best > 0 else np.zeros(len(flat), bool)
+    sizes = [len(score) for score in scores]
+    _bridge(keep, sizes)
+    kept = _by_chunk(keep, sizes)
     _drop_repeats(chunks, kept)
     if budget is not None:
         _apply_budget(chunks, scores, kept, budget, count_tokens)
     return [_merge(chunk, score, keep) for chunk, score, keep in zip(chunks, scores, kept, strict=True)]
 
 
-def _bridge(keep: NDArray[np.bool_]) -> None:
+def _bridge(keep: NDArray[np.bool_], sizes: Sequence[int]) -> None:
     """Keep a sentence that stands alone between two kept ones: a quote with a hole in it misleads."""
-    keep[1:-1] |= keep[:-2] & keep[2:]
+    chunk_of = np.repeat(np.arange(len(sizes)), sizes)
+    keep[1:-1] |= keep[:-2] & keep[2:] & (chunk_of[:-2] == chunk_of[2:])
 
 
-def _drop_repeats(chunks: Sequence[StoredChunk], kept: Sequence[NDArray[np.bool_]]) -> None:
+def _by_chunk(keep: NDArray[np.bool_], sizes: Sequence[int]) -> list[list[int]]:
+    """The numbers of each chunk's kept sentences."""
+    places, kept, start = np.flatnonzero(keep).tolist(), [], 0
+    first = 0
+    for size in sizes:
+        last = bisect_left(places, start + size, first)
+        kept.append([place - start for place in places[first:last]])
+        start, first = start + size, last
+    return kept
+
+
+def _drop_repeats(chunks: Sequence[StoredChunk], kept: list[list[int]]) -> None:
     """Leave each place to the best chunk that holds it: chunks may overlap."""
     taken: dict[str, list[Span]] = {}
-    for chunk, keep in zip(chunks, kept, strict=True):
-        spans = taken.setdefault(chunk.chunk.span.document_id, [])
-        for place, span in enumerate(chunk.chunk.sentences):
-            if keep[place] and any(span.overlaps(other) for other in spans):
-                keep[place] = False
-        spans.extend(span for place, span in enumerate(chunk.chunk.sentences) if keep[place])
+    for number, (chunk, places) in enumerate(zip(chunks, kept, strict=True)):
+        if not places:
+            continue
+        spans, sentences = taken.setdefault(chunk.chunk.span.document_id, []), chunk.chunk.sentences
+        if spans:
+            places = [p for p in places if not any(sentences[p].overlaps(other) for other in spans)]
+            kept[number] = places
+        spans.extend([sentences[place] for place in places])
 
 
 def _apply_budget(
     chunks: Sequence[StoredChunk],
     scores: Sequence[NDArray[np.float32]],
-    kept: Sequence[NDArray[np.bool_]],
+    kept: list[list[int]],
     budget: int,
     count_tokens: Callable[[str], int],
 ) -> None:
     """Keep the best sentences that fit into a number of tokens."""
-    places = [(i, int(j)) for i, keep in enumerate(kept) for j in np.flatnonzero(keep)]
+    places = [(i, j) for i, keep in enumerate(kept) for j in keep]
     places.sort(key=lambda place: (-scores[place[0]][place[1]], place))
     left = budget
     for i, j in places:
@@ -79,15 +96,15 @@ def _apply_budget(
             cost := count_tokens(chunk.text[span.start - chunk.span.start : span.end - chunk.span.start])
         )
         if left < 0:
-            kept[i][j] = False
+            kept[i].remove(j)
             left += cost
 
 
-def _merge(chunk: StoredChunk, scores: NDArray[np.float32], keep: NDArray[np.bool_]) -> tuple[Evidence, ...]:
+def _merge(chunk: StoredChunk, scores: NDArray[np.float32], kept: Sequence[int]) -> tuple[Evidence, ...]:
     """Join kept neighbours; a span's score is that of its best sentence."""
     spans: list[tuple[int, int, float]] = []
     sentences, previous = chunk.chunk.sentences, -2
-    for place in map(int, np.flatnonzero(keep)):
+    for place in kept:
         start, score = sentences[place].start, float(scores[place])
         if place == previous + 1 and spans:
             first = spans.pop()
@@ -96,6 +113,8 @@ def _merge(chunk: StoredChunk, scores: NDArray[np.float32], keep: NDArray[np.boo
         previous = place
     span = chunk.chunk.span
     return tuple(
-        Evidence(Span(span.document_id, a, b), chunk.chunk.text[a - span.start : b - span.start], score)
-        for a, b, score in spans
+        [
+            Evidence(Span(span.document_id, a, b), chunk.chunk.text[a - span.start : b - span.start], score)
+            for a, b, score in spans
+        ]
     )

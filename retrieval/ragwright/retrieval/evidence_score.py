@@ -13,9 +13,10 @@ best one. How well the best one supports an answer at all is measured apart, wit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +39,12 @@ class QuerySigns:
         weights: Weight of each term of the query and of its synonyms, by term id.
         own: The terms that are the query's own.
         rarities: Inverse document frequency of each of the terms in the index.
-        terms_of: Term frequencies of a text, by term id.
     """
 
     vector: NDArray[np.float32]
     weights: Mapping[int, float]
     own: AbstractSet[int]
     rarities: Mapping[int, float]
-    terms_of: Callable[[str], Mapping[int, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,10 @@ class Signs:
 
     def relative(self) -> Floats:
         """Meaning, words and chunk words as shares of the best sentence's, shape (sentences, 3)."""
-        signs = np.stack([self.meaning, self.words, self.chunk_words], axis=1)
-        best = signs.max(axis=0, initial=0.0)
-        return np.asarray(signs / np.where(best > 0.0, best, 1.0))
+        shares = np.empty((len(self.meaning), 3))
+        for column, sign in enumerate((self.meaning, self.words, self.chunk_words)):
+            shares[:, column] = sign / (sign.max(initial=0.0) or 1.0)
+        return shares
 
     def support(self) -> float:
         """How well the best sentence supports an answer, 0..1, comparable between queries.
@@ -90,9 +90,9 @@ def score_sentences(chunks: Sequence[StoredChunk], query: QuerySigns) -> list[ND
     """
     signs = read_signs(chunks, query)
     ranked = signs.relative() @ np.array([MEANING, WORDS, CHUNK_WORDS])
-    scores = signs.support() * (1.0 - (ranked.max(initial=0.0) - ranked))
-    ends = np.cumsum([len(chunk.chunk.sentences) for chunk in chunks])
-    return np.split(scores.astype(np.float32), ends[:-1]) if chunks else []
+    scores = (signs.support() * (1.0 - (ranked.max(initial=0.0) - ranked))).astype(np.float32)
+    ends = accumulate(len(chunk.chunk.sentences) for chunk in chunks)
+    return [scores[start:end] for start, end in pairwise((0, *ends))]
 
 
 def read_signs(
@@ -111,8 +111,7 @@ def read_signs(
         return Signs(np.zeros(0), np.zeros(0), np.zeros(0))
     sizes = np.array([len(chunk.chunk.sentences) for chunk in read])
     chunk_of = np.repeat(np.arange(len(read)), sizes)
-    held = _presence([text for chunk in read for text in _sentences(chunk)], query)
-    heading = _presence([chunk.chunk.context for chunk in read], query)
+    held, heading = _presence(read, query)
     in_chunk = np.logical_or.reduceat(held, np.cumsum(sizes) - sizes, axis=1)
     near = np.maximum(_spread(held, chunk_of, before, after), before**2 * heading[:, chunk_of])
     in_index = np.array([query.weights[term] * query.rarities[term] for term in query.weights])
@@ -120,24 +119,27 @@ def read_signs(
     own = np.array([term in query.own for term in query.weights], bool)
     vectors = np.concatenate([chunk.sentence_vectors for chunk in read])
     return Signs(
-        meaning=np.clip(vectors @ query.vector, 0.0, 1.0).astype(np.float64),
+        meaning=(vectors @ query.vector).clip(0.0, 1.0).astype(np.float64),
         words=_share(near, in_found, own),
         chunk_words=_share(in_chunk | heading, in_index, own)[chunk_of],
     )
 
 
-def _sentences(chunk: StoredChunk) -> list[str]:
-    start, text = chunk.chunk.span.start, chunk.chunk.text
-    return [text[span.start - start : span.end - start] for span in chunk.chunk.sentences]
-
-
-def _presence(texts: Sequence[str], query: QuerySigns) -> Flags:
-    """Which text holds which term, shape (terms, texts)."""
-    held = np.zeros((len(query.weights), len(texts)), bool)
-    for place, text in enumerate(texts):
-        present = query.terms_of(text) if text else {}
-        held[:, place] = [term in present for term in query.weights]
-    return held
+def _presence(chunks: Sequence[StoredChunk], query: QuerySigns) -> tuple[Flags, Flags]:
+    """Which sentence and which context holds which term, shapes (terms, sentences) and (terms, chunks)."""
+    parts = np.array([len(chunk.terms.ends) for chunk in chunks])
+    contexts = np.cumsum(parts) - parts
+    ends = np.concatenate([chunk.terms.ends for chunk in chunks])
+    counts = ends.copy()
+    counts[1:] -= ends[:-1]
+    counts[contexts] = ends[contexts]
+    wanted = np.fromiter(query.weights, np.uint32, len(query.weights))
+    term, place = np.nonzero(wanted[:, None] == np.concatenate([chunk.terms.ids for chunk in chunks]))
+    held = np.zeros((len(wanted), len(ends)), bool)
+    held[term, np.repeat(np.arange(len(ends)), counts)[place]] = True
+    sentences = np.ones(len(ends), bool)
+    sentences[contexts] = False
+    return held[:, sentences], held[:, contexts]
 
 
 def _spread(held: Flags, chunk_of: NDArray[np.intp], before: float, after: float) -> Floats:

@@ -41,9 +41,9 @@ def fuse(
     totals: dict[str, float] = {}
     for ranked, weight in parts:
         values = _reciprocal_ranks(ranked, rrf_k) if method == "rrf" else _scaled(ranked)
-        for hit, value in zip(ranked, values, strict=True):
-            totals[hit.id] = totals.get(hit.id, 0.0) + weight * value
-    return sorted((Scored(key, total) for key, total in totals.items()), key=lambda hit: (-hit.score, hit.id))
+        for (key, _), value in zip(ranked, values, strict=True):
+            totals[key] = totals.get(key, 0.0) + weight * value
+    return [Scored(key, -score) for score, key in sorted([(-total, key) for key, total in totals.items()])]
 
 
 def _reciprocal_ranks(ranked: Sequence[Scored], k: int) -> list[float]:
@@ -53,4 +53,4 @@ def _reciprocal_ranks(ranked: Sequence[Scored], k: int) -> list[float]:
 def _scaled(ranked: Sequence[Scored]) -> list[float]:
     """Scores divided by the best: 0 keeps its meaning (nothing in common), so a lone hit is not inflated."""
     best = max((hit.score for hit in ranked), default=0.0)
-    return [max(hit.score, 0.0) / best if best > 0 else 0.0 for hit in ranked]
+    return [score / best if score > 0.0 else 0.0 for _, score in ranked]

@@ -1,34 +1,48 @@
-"""What is stored beside a chunk's vectors: the same in the embedded engine and on a server.
+"""What is stored beside a chunk's vector: the same in the embedded engine and on a server.
 
-The vector names and the keys `text` and `doc_id` are those that LlamaIndex's `QdrantVectorStore` reads.
+The vector names and the keys `text`, `doc_id` and `node_info` are those that LlamaIndex's `QdrantVectorStore`
+reads. `node_info` is JSON in a string: LlamaIndex takes a node's offsets from it, and nothing of it goes into
+the node's metadata, which its prompts would show. What a search reads as arrays is packed into it: the
+engines return numbers one by one, and a string at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import struct
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Mapping
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ragwright.core.errors import InputError
-from ragwright.core.protocols import StoredChunk
-from ragwright.core.types import Chunk, IndexEntry, Span
+from ragwright.core.errors import IndexDamaged, InputError
+from ragwright.core.protocols import PartTerms, StoredChunk
+from ragwright.core.types import Chunk, IndexEntry, Span, Vectors
 
-SCHEMA_VERSION = 1  # raise it when the layout below changes: indexes of another version are refused
+SCHEMA_VERSION = 2  # raise it when the layout below changes: indexes of another version are refused
 
 DENSE = "text-dense"
 SPARSE = "text-sparse-new"
-SENTENCES = "sentences"
+PACKED = "node_info"
 
 # Filters on these name a payload key; any other name is looked up in the document's metadata.
 FILTER_KEYS = {"source": "source", "title": "title", "page": "page", "document": "doc_id"}
-INDEXED_KEYS = ("doc_id", "source")
+# Without an index of its own, a filter on a key makes the engine read every payload it passes.
+INDEXED_KEYS = ("doc_id", "source", "title", 'metadata."type"')
+PAGE = "page"  # the one key whose values are whole numbers
 _PAGE_DIGITS = 9
+_BEFORE_PACKED = '"packed": "'
+_HEAD = struct.Struct("<3I")  # before the arrays: how many sentences, terms and dimensions
+
+Packed = tuple[NDArray[np.uint32], PartTerms, Vectors]
+"""Where sentences start and end, shape (2 * sentences,); the terms; the sentence vectors."""
 
 
-def to_payload(entry: IndexEntry) -> dict[str, Any]:
-    """Everything needed to show an entry and to check it against its document."""
+def to_payload(entry: IndexEntry, terms: PartTerms) -> dict[str, Any]:
+    """Everything needed to show an entry, to score its sentences and to check it against its document."""
     chunk = entry.chunk
     return {
         "text": chunk.text,
@@ -41,28 +55,61 @@ def to_payload(entry: IndexEntry) -> dict[str, Any]:
         "headings": list(chunk.headings),
         "context": chunk.context,
         "tokens": chunk.tokens,
-        "sentences": [edge for s in chunk.sentences for edge in (s.start, s.end)],
         "metadata": dict(entry.metadata),
+        PACKED: json.dumps({"start": chunk.span.start, "end": chunk.span.end, "packed": _pack(entry, terms)}),
     }
 
 
-def from_payload(
-    chunk_id: str, payload: Mapping[str, Any], sentences: Sequence[Sequence[float]]
-) -> StoredChunk:
-    """The stored chunk that `to_payload` and the sentence vectors describe."""
-    document_id, edges = payload["doc_id"], payload["sentences"]
+def from_payload(chunk_id: str, payload: Mapping[str, Any]) -> StoredChunk:
+    """The stored chunk that `to_payload` describes.
+
+    Raises:
+        IndexDamaged: It is not whole.
+    """
+    edges, terms, vectors = unpack(chunk_id, payload)
+    document_id, places = payload["doc_id"], edges.tolist()
     chunk = Chunk(
-        id=chunk_id,
-        span=Span(document_id, payload["start"], payload["end"]),
-        text=payload["text"],
-        context=payload["context"],
-        headings=tuple(payload["headings"]),
-        page=payload["page"],
-        sentences=tuple(Span(document_id, a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)),
-        tokens=payload["tokens"],
+        chunk_id,
+        Span(document_id, payload["start"], payload["end"]),
+        payload["text"],
+        payload["context"],
+        tuple(payload["headings"]),
+        payload["page"],
+        tuple(map(Span, repeat(document_id), places[::2], places[1::2])),
+        payload["tokens"],
     )
-    vectors = np.asarray(sentences, np.float32)[: len(chunk.sentences)]
-    return StoredChunk(chunk, payload["source"], payload["title"], payload["metadata"], vectors)
+    return StoredChunk(chunk, payload["source"], payload["title"], payload["metadata"], vectors, terms)
+
+
+def unpack(chunk_id: str, payload: Mapping[str, Any]) -> Packed:
+    """The arrays that `to_payload` packed.
+
+    Raises:
+        IndexDamaged: They are not whole.
+    """
+    try:
+        text: str = payload[PACKED]
+        packed = a2b_base64(text[text.index(_BEFORE_PACKED) + len(_BEFORE_PACKED) : -2])
+        sentences, terms, dimension = _HEAD.unpack_from(packed)
+        numbers = np.frombuffer(packed, "<u4", 3 * sentences + 1 + terms, _HEAD.size)
+        halves = np.frombuffer(packed, "<f2", offset=_HEAD.size + numbers.nbytes).reshape(-1, dimension)
+    except (KeyError, ValueError, struct.error) as error:
+        raise IndexDamaged(
+            f"what the index holds of chunk {chunk_id} is damaged ({error}); run: ragwright ingest --rebuild"
+        ) from error
+    ends = numbers[2 * sentences : 3 * sentences + 1].astype(np.int64)
+    terms_of_parts = PartTerms(numbers[3 * sentences + 1 :], ends)
+    return numbers[: 2 * sentences], terms_of_parts, halves.astype(np.float32)
+
+
+def _pack(entry: IndexEntry, terms: PartTerms) -> str:
+    """Arrays as text: base64 of little-endian numbers, the vectors in half precision."""
+    vectors = entry.encoding.sentences
+    edges = [edge for span in entry.chunk.sentences for edge in (span.start, span.end)]
+    numbers = (len(entry.chunk.sentences), len(terms.ids), vectors.shape[1], *edges)
+    arrays = (np.array(numbers, "<u4"), terms.ends.astype("<u4"), terms.ids.astype("<u4"))
+    parts = (*arrays, vectors.astype("<f2"))
+    return b2a_base64(b"".join(part.tobytes() for part in parts), newline=False).decode("ascii")
 
 
 def filter_conditions(filters: Mapping[str, str]) -> list[tuple[str, str | int]]:
@@ -89,9 +136,3 @@ def _page(value: str) -> int:
             " as 12"
         )
     return int(value)
-
-
-def sentence_rows(vectors: NDArray[np.float32]) -> list[list[float]]:
-    """Sentence vectors as the engines take them: one row of zeros when there are none, which they refuse."""
-    rows: list[list[float]] = (vectors if len(vectors) else np.zeros((1, vectors.shape[1]))).tolist()
-    return rows

@@ -1,4 +1,4 @@
-"""The retriever: query to vectors and terms, one hybrid search, fusion, evidence."""
+"""The retriever: queries to vectors and terms, one hybrid search, fusion, reranking, evidence."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ragwright.core.errors import InputError
-from ragwright.core.protocols import ChunkIndex, Encoder, Scored, StoredChunk, Tokenizer
-from ragwright.core.types import Evidence, Hit, Place
-from ragwright.retrieval.evidence import select_evidence
+from ragwright.core.protocols import (
+    ChunkIndex,
+    Encoder,
+    IndexQuery,
+    Reranker,
+    Scored,
+    Tokenizer,
+)
+from ragwright.core.types import Hit, Vector
+from ragwright.retrieval.candidates import Candidate, Ranking, distinct
 from ragwright.retrieval.evidence_score import QuerySigns, score_sentences
+from ragwright.retrieval.finding import Finding
 from ragwright.retrieval.fusion import FusionMethod, fuse
+from ragwright.retrieval.query_vectors import QueryVectors
 from ragwright.retrieval.terms import Terms
 
 Mode = Literal["hybrid", "dense", "lexical"]
+Reranking = Literal["none", "evidence", "late", "cross"]
 
 
 class QueryEncoder(Encoder, Protocol):
@@ -42,6 +49,9 @@ class SearchOptions:
         rrf_k: See `fuse`.
         dense_weight: See `fuse`.
         expansion_weight: What the terms of synonyms weigh against the question's own, 0..1.
+        rerank: What orders the best candidates anew: nothing, their best sentence's evidence score, or the
+            retriever's reranker (by late interaction or by a cross-encoder).
+        rerank_candidates: How many different texts are reranked, `limit` at the least.
         evidence: Share of the best sentence's score that evidence must reach, 0..1.
         budget: Tokens of evidence in all; None sets no bound.
     """
@@ -53,97 +63,33 @@ class SearchOptions:
     rrf_k: int = 60
     dense_weight: float = 0.5
     expansion_weight: float = 0.5
+    rerank: Reranking = "none"
+    rerank_candidates: int = 50
     evidence: float = 0.77
     budget: int | None = None
+
+    @property
+    def pool(self) -> int:
+        """How many different texts are looked at."""
+        return self.limit if self.rerank == "none" else max(self.limit, self.rerank_candidates)
 
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    vector: NDArray[np.float32]  # (dim,)
+    text: str
+    vector: Vector
     terms: Mapping[int, float]  # synonyms included
     own_terms: frozenset[int]
+    filters: Mapping[str, str]
 
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A chunk that was found.
-
-    Attributes:
-        stored: The chunk as the index holds it.
-        places: Other places of its text.
-        score: What hits are sorted by.
-        parts: Every stage's part of the score.
-    """
-
-    stored: StoredChunk
-    places: tuple[Place, ...]
-    score: float
-    parts: Mapping[str, float]
-
-    def hit(self, evidence: tuple[Evidence, ...]) -> Hit:
-        """The hit with this evidence."""
-        return Hit(
-            chunk=self.stored.chunk,
-            source=self.stored.source,
-            title=self.stored.title,
-            score=self.score,
-            scores={**self.parts, "fused": self.score},
-            evidence=evidence,
-            duplicates=self.places,
-            metadata=self.stored.metadata,
-        )
-
-
-class Finding:
-    """What a query found, with every sentence scored; evidence is chosen of it as often as wanted.
-
-    Attributes:
-        ranked: Everything that both halves put forward, best first; equal texts stand apart in it.
-        chunks: The found chunks, best first.
-        query: What their sentences were compared with.
-        seconds: Wall time by step: `encode` (the query's vector and terms), `search` (engine, fusion and
-            fetching) and `score` (of the sentences).
-    """
-
-    def __init__(
-        self,
-        found: Sequence[Found],
-        query: QuerySigns,
-        *,
-        ranked: Sequence[Scored],
-        options: SearchOptions,
-        count_tokens: Callable[[str], int],
-        seconds: Mapping[str, float],
-    ) -> None:
-        started = time.perf_counter()
-        self.ranked = ranked
-        self.chunks = [each.stored for each in found]
-        self.query = query
-        self._scores = score_sentences(self.chunks, query)
-        self.seconds = {**seconds, "score": time.perf_counter() - started}
-        self._found = found
-        self._options = options
-        self._count_tokens = count_tokens
-
-    def hits(self, *, share: float | None = None, budget: int | None = None) -> list[Hit]:
-        """The hits, best first, with the evidence that one position of the dial chooses.
-
-        Args:
-            share: See `SearchOptions.evidence`; None takes that of the options that were searched with.
-            budget: See `SearchOptions.budget`; None takes that of the options.
-        """
-        chosen = select_evidence(
-            self.chunks,
-            self._scores,
-            share=self._options.evidence if share is None else share,
-            budget=self._options.budget if budget is None else budget,
-            count_tokens=self._count_tokens,
-        )
-        return [each.hit(evidence) for each, evidence in zip(self._found, chosen, strict=True)]
+    def asked(self, mode: Mode) -> IndexQuery:
+        """What the index is asked for."""
+        dense, terms = self.vector if mode != "lexical" else None, self.terms if mode != "dense" else None
+        return IndexQuery(dense, terms, self.filters)
 
 
 class HybridRetriever:
-    """Finds chunks by meaning and by words, and the evidence in them."""
+    """Finds chunks by meaning and by words, and the evidence in them. Any number of threads may ask."""
 
     def __init__(
         self,
@@ -154,6 +100,7 @@ class HybridRetriever:
         options: SearchOptions,
         expand: Callable[[str], Sequence[str]] = lambda query: (),
         hidden: Callable[[], Collection[str]] = tuple,
+        reranker: Reranker | None = None,
     ) -> None:
         """Make a retriever.
 
@@ -164,13 +111,16 @@ class HybridRetriever:
             options: How to search, when a call says nothing else.
             expand: Synonyms of a query's terms.
             hidden: Ids of chunks that are in the index and belong to no committed document: never shown.
+            reranker: Reranks where the options say `late` or `cross`.
         """
+        self._vectors = QueryVectors(encoder)
         self._encoder = encoder
         self._index = index
         self._terms = terms
         self._options = options
         self._expand = expand
         self._hidden = hidden
+        self._reranker = reranker
 
     def search(
         self,
@@ -182,6 +132,18 @@ class HybridRetriever:
     ) -> list[Hit]:
         """Hits for a query, best first, with their evidence; see `find` for the arguments and errors."""
         return self.find(query, limit=limit, filters=filters, options=options).hits()
+
+    def search_many(
+        self,
+        queries: Sequence[str],
+        *,
+        limit: int | None = None,
+        filters: Sequence[Mapping[str, str]] | None = None,
+        options: SearchOptions | None = None,
+    ) -> list[list[Hit]]:
+        """Hits for each query, in their order; see `find_many` for the arguments and errors."""
+        found = self.find_many(queries, limit=limit, filters=filters, options=options)
+        return [finding.hits() for finding in found]
 
     def find(
         self,
@@ -200,87 +162,126 @@ class HybridRetriever:
             options: Override the configured ones.
 
         Raises:
-            InputError: The query holds no letters or digits, or the limit is below 1.
+            InputError: The query holds no letters or digits, the limit is below 1, or a reranker is asked for
+                that was not given.
+        """
+        return self.find_many([query], limit=limit, filters=[filters or {}], options=options)[0]
+
+    def find_many(
+        self,
+        queries: Sequence[str],
+        *,
+        limit: int | None = None,
+        filters: Sequence[Mapping[str, str]] | None = None,
+        options: SearchOptions | None = None,
+    ) -> list[Finding]:
+        """What `find` finds for each query, in their order, at the price of few calls.
+
+        The queries are encoded in one call, the index is asked in one, and all candidates are reranked in
+        one. Given equal query vectors, the results are those of single calls.
+
+        Args:
+            queries: Questions or keywords.
+            limit: Overrides the options' limit.
+            filters: For each query, field and value that every hit must have; None: there are none.
+            options: Override the configured ones.
+
+        Raises:
+            InputError: As `find`, for any of the queries.
         """
         chosen = options or self._options
         chosen = replace(chosen, limit=limit) if limit is not None else chosen
-        _check(query, chosen)
-        started = time.perf_counter()
-        prepared = self._prepare(query, chosen)
-        encoded = time.perf_counter()
-        ranked, found = self._found(prepared, filters or {}, chosen)
-        signs = self._signs(prepared)
-        seconds = {"encode": encoded - started, "search": time.perf_counter() - encoded}
-        count = self._count_tokens
-        return Finding(found, signs, ranked=ranked, options=chosen, count_tokens=count, seconds=seconds)
+        self._check(queries, chosen)
+        return self._find(queries, filters or [{}] * len(queries), chosen) if queries else []
+
+    def _check(self, queries: Sequence[str], options: SearchOptions) -> None:
+        for query in queries:
+            if not any(character.isalnum() for character in query):
+                raise InputError(f"the query {query!r} holds no letters or digits; ask in words")
+        if options.limit < 1:
+            raise InputError(f"the limit is {options.limit}; ask for at least one hit")
+        if options.rerank in ("late", "cross") and self._reranker is None:
+            raise InputError(
+                f"search.rerank is {options.rerank}, and no reranker is configured; "
+                "set search.rerank to none or evidence"
+            )
+
+    def _find(
+        self, texts: Sequence[str], filters: Sequence[Mapping[str, str]], chosen: SearchOptions
+    ) -> list[Finding]:
+        times = [time.perf_counter()]
+        queries = self._prepare(texts, filters, chosen)
+        times.append(time.perf_counter())
+        rankings = self._rank(queries, chosen)
+        pools = distinct([each.fused for each in rankings], self._index.fetch, wanted=chosen.pool)
+        signs = self._signs(queries)
+        times.append(time.perf_counter())
+        scores = self._rerank(texts, pools, signs, chosen)
+        times.append(time.perf_counter())
+        steps = ("encode", "search") if chosen.rerank == "none" else ("encode", "search", "rerank")
+        spent = zip(steps, times, times[1:], strict=False)
+        seconds = {step: (end - start) / len(texts) for step, start, end in spent}
+        parts = zip(rankings, pools, signs, scores, strict=True)
+        return [
+            Finding(
+                ranking.found(pool, new)[: chosen.limit],
+                sign,
+                ranked=ranking.fused if new is None else ranking.reranked(pool, new),
+                share=chosen.evidence,
+                budget=chosen.budget,
+                count_tokens=self._count_tokens,
+                seconds=seconds,
+            )
+            for ranking, pool, sign, new in parts
+        ]
+
+    def _prepare(
+        self, texts: Sequence[str], filters: Sequence[Mapping[str, str]], options: SearchOptions
+    ) -> list[_Query]:
+        queries = []
+        for text, vector, wanted in zip(texts, self._vectors.of(texts), filters, strict=True):
+            own = self._terms.of_query(text)
+            expansions = dict.fromkeys(self._expand(text), options.expansion_weight)
+            terms = self._terms.of_query(text, expansions=expansions) if expansions else own
+            queries.append(_Query(text, vector, terms, frozenset(own), wanted))
+        return queries
+
+    def _rank(self, queries: Sequence[_Query], chosen: SearchOptions) -> list[Ranking]:
+        """Both halves and the whole ranking of each query, without hidden chunks."""
+        hidden = self._hidden()
+        shown = max(chosen.candidates, chosen.pool)
+        asked = [query.asked(chosen.mode) for query in queries]
+        rankings = []
+        for dense, sparse in self._index.search_many(asked, limit=shown + len(hidden)):
+            if hidden:
+                dense, sparse = ([h for h in part if h.id not in hidden][:shown] for part in (dense, sparse))
+            rankings.append(Ranking(dense, sparse, _joined(dense, sparse, chosen)))
+        return rankings
+
+    def _signs(self, queries: Sequence[_Query]) -> list[QuerySigns]:
+        rarities = self._index.rarities(dict.fromkeys(term for query in queries for term in query.terms))
+        return [QuerySigns(query.vector, query.terms, query.own_terms, rarities) for query in queries]
+
+    def _rerank(
+        self,
+        queries: Sequence[str],
+        pools: Sequence[Sequence[Candidate]],
+        signs: Sequence[QuerySigns],
+        chosen: SearchOptions,
+    ) -> Sequence[list[float] | None]:
+        """New scores of each query's candidates; None without reranking."""
+        if chosen.rerank == "evidence":
+            return [_best_sentences(pool, sign) for pool, sign in zip(pools, signs, strict=True)]
+        if chosen.rerank == "none" or self._reranker is None:
+            return [None] * len(queries)
+        candidates = [[candidate.stored.chunk for candidate in pool] for pool in pools]
+        return [each.tolist() for each in self._reranker.rerank(queries, candidates)]
 
     def _count_tokens(self, text: str) -> int:
         return len(self._encoder.tokenizer.starts(text))
 
-    def _found(
-        self, prepared: _Query, filters: Mapping[str, str], chosen: SearchOptions
-    ) -> tuple[list[Scored], list[Found]]:
-        """The whole ranking, and the best chunks with different texts, best first."""
-        dense, sparse = self._ask(prepared, filters, chosen)
-        ranked = _rank(dense, sparse, chosen)
-        parts = _parts(dense, sparse)
-        scores = {hit.id: hit.score for hit in ranked}
-        found = [
-            Found(stored, tuple(places), scores[stored.chunk.id], parts[stored.chunk.id])
-            for stored, places in self._distinct(ranked, chosen.limit)
-        ]
-        return ranked, found
 
-    def _ask(
-        self, prepared: _Query, filters: Mapping[str, str], chosen: SearchOptions
-    ) -> tuple[list[Scored], list[Scored]]:
-        """Both halves of the search, without hidden chunks."""
-        hidden = self._hidden()
-        shown = max(chosen.candidates, chosen.limit)
-        dense, sparse = self._index.search(
-            prepared.vector if chosen.mode != "lexical" else None,
-            prepared.terms if chosen.mode != "dense" else None,
-            limit=shown + len(hidden),
-            filters=filters,
-        )
-        if hidden:
-            dense, sparse = ([h for h in part if h.id not in hidden][:shown] for part in (dense, sparse))
-        return dense, sparse
-
-    def _prepare(self, query: str, options: SearchOptions) -> _Query:
-        vector = self._encoder.encode_queries([query])[0]
-        expansions = dict.fromkeys(self._expand(query), options.expansion_weight)
-        own = frozenset(self._terms.of_query(query))
-        return _Query(vector, self._terms.of_query(query, expansions=expansions), own)
-
-    def _distinct(self, ranked: Sequence[Scored], limit: int) -> list[tuple[StoredChunk, list[Place]]]:
-        """The best chunks with different texts, each with the other places of its text, best first."""
-        found: dict[str, tuple[StoredChunk, list[Place]]] = {}
-        for start in range(0, len(ranked), limit):
-            ids = [hit.id for hit in ranked[start : start + limit]]
-            stored = self._index.fetch(ids)
-            for chunk in (stored[key] for key in ids if key in stored):
-                if chunk.chunk.text in found:
-                    found[chunk.chunk.text][1].append(Place(chunk.chunk.span, chunk.source))
-                elif len(found) < limit:
-                    found[chunk.chunk.text] = (chunk, [])
-            if len(found) >= limit:
-                break
-        return list(found.values())
-
-    def _signs(self, query: _Query) -> QuerySigns:
-        rarities = self._index.rarities(query.terms)
-        return QuerySigns(query.vector, query.terms, query.own_terms, rarities, self._terms.of_text)
-
-
-def _check(query: str, options: SearchOptions) -> None:
-    if not any(character.isalnum() for character in query):
-        raise InputError(f"the query {query!r} holds no letters or digits; ask in words")
-    if options.limit < 1:
-        raise InputError(f"the limit is {options.limit}; ask for at least one hit")
-
-
-def _rank(dense: Sequence[Scored], sparse: Sequence[Scored], options: SearchOptions) -> list[Scored]:
+def _joined(dense: Sequence[Scored], sparse: Sequence[Scored], options: SearchOptions) -> list[Scored]:
     if options.mode == "dense":
         return sorted(dense, key=lambda hit: (-hit.score, hit.id))
     if options.mode == "lexical":
@@ -288,10 +289,7 @@ def _rank(dense: Sequence[Scored], sparse: Sequence[Scored], options: SearchOpti
     return fuse(dense, sparse, method=options.fusion, dense_weight=options.dense_weight, rrf_k=options.rrf_k)
 
 
-def _parts(dense: Sequence[Scored], sparse: Sequence[Scored]) -> dict[str, dict[str, float]]:
-    """Every stage's part of each id's score."""
-    parts: dict[str, dict[str, float]] = {}
-    for name, ranked in (("dense", dense), ("sparse", sparse)):
-        for rank, hit in enumerate(ranked, 1):
-            parts.setdefault(hit.id, {}).update({name: hit.score, f"{name}_rank": float(rank)})
-    return parts
+def _best_sentences(pool: Sequence[Candidate], signs: QuerySigns) -> list[float]:
+    """The score of each candidate's best sentence; 0 for one without sentences."""
+    scores = score_sentences([candidate.stored for candidate in pool], signs)
+    return [float(each.max(initial=0.0)) for each in scores]

@@ -12,17 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragwright.core.errors import IndexDamaged, MissingExtra, ServiceError
-from ragwright.core.protocols import Scored, StoredChunk
+from ragwright.core.protocols import IndexQuery, Scored, StoredChunk
 from ragwright.core.types import Encoding, IndexEntry
+from ragwright.retrieval.index_settings import (
+    GRAPH_FROM_KILOBYTES,
+    MetadataFields,
+    Quantization,
+    search_params,
+    server_int8,
+)
 from ragwright.retrieval.payload import (
     DENSE,
     INDEXED_KEYS,
-    SENTENCES,
+    PACKED,
+    PAGE,
     SPARSE,
     filter_conditions,
     from_payload,
-    sentence_rows,
     to_payload,
+    unpack,
 )
 from ragwright.retrieval.terms import Best, Rarities, Terms
 
@@ -48,7 +56,9 @@ def connect(url: str, *, api_key: str | None, timeout_seconds: float) -> Any:
 class ServerIndex:
     """One collection of a Qdrant server."""
 
-    def __init__(self, client: Any, collection: str, terms: Terms) -> None:
+    def __init__(
+        self, client: Any, collection: str, terms: Terms, *, quantization: Quantization = "none"
+    ) -> None:
         from qdrant_client import models
 
         self._m = models
@@ -56,36 +66,47 @@ class ServerIndex:
         self._collection = collection
         self._terms = terms
         self._rarities = Rarities(self._best, self.count)
+        self._quantization = quantization
+        self._fields: MetadataFields | None = None  # unknown until something is written
+        known = _is_remote(client)  # the client's own engine knows no parameters, and warns of them
+        self._parameters = {
+            filtered: search_params(models, filtered=filtered) if known else None
+            for filtered in (False, True)
+        }
 
     @classmethod
-    def create(cls, client: Any, collection: str, *, dimension: int, terms: Terms) -> ServerIndex:
+    def create(
+        cls,
+        client: Any,
+        collection: str,
+        *,
+        dimension: int,
+        terms: Terms,
+        quantization: Quantization = "none",
+    ) -> ServerIndex:
         """Make an empty collection."""
         from qdrant_client import models as m
 
-        sentences = m.VectorParams(
-            size=dimension,
-            distance=m.Distance.DOT,
-            multivector_config=m.MultiVectorConfig(comparator=m.MultiVectorComparator.MAX_SIM),
-            hnsw_config=m.HnswConfigDiff(m=0),  # read, never searched
-            datatype=m.Datatype.FLOAT16,
-            on_disk=True,
-        )
+        int8 = server_int8(m) if quantization == "int8" else None
+        vectors = m.VectorParams(size=dimension, distance=m.Distance.DOT, quantization_config=int8)
         _call(
             client.create_collection,
             collection,
-            vectors_config={
-                DENSE: m.VectorParams(size=dimension, distance=m.Distance.DOT),
-                SENTENCES: sentences,
-            },
+            vectors_config={DENSE: vectors},
+            optimizers_config=m.OptimizersConfigDiff(indexing_threshold=GRAPH_FROM_KILOBYTES),
             sparse_vectors_config={SPARSE: m.SparseVectorParams(modifier=m.Modifier.IDF)},
         )
-        for key in INDEXED_KEYS if _is_remote(client) else ():
-            _call(client.create_payload_index, collection, key, m.PayloadSchemaType.KEYWORD)
-        return cls(client, collection, terms)
+        if _is_remote(client):
+            for key in INDEXED_KEYS:
+                _call(client.create_payload_index, collection, key, m.PayloadSchemaType.KEYWORD)
+            _call(client.create_payload_index, collection, PAGE, m.PayloadSchemaType.INTEGER)
+        return cls(client, collection, terms, quantization=quantization)
 
     @classmethod
-    def open(cls, client: Any, collection: str, *, terms: Terms) -> ServerIndex:
-        """Open an existing collection.
+    def open(
+        cls, client: Any, collection: str, *, terms: Terms, quantization: Quantization = "none"
+    ) -> ServerIndex:
+        """Open an existing collection; one quantised in another way is changed by the next `optimize`.
 
         Raises:
             IndexDamaged: It is not there.
@@ -93,14 +114,26 @@ class ServerIndex:
         """
         if not _call(client.collection_exists, collection):
             raise IndexDamaged(f"the server has no collection {collection}; run: ragwright ingest --rebuild")
-        return cls(client, collection, terms)
+        return cls(client, collection, terms, quantization=quantization)
 
     def upsert(self, entries: Sequence[IndexEntry]) -> None:
         """Write entries; on return the server has them in its write-ahead log."""
+        self._index_fields(entries)
         for part in _requests(entries):
             points = [self._point(entry) for entry in part]
             _call(self._client.upsert, self._collection, points=points, wait=True)
         self._rarities.clear()
+
+    def _index_fields(self, entries: Sequence[IndexEntry]) -> None:
+        """Give metadata fields that are seen for the first time a payload index, so that filters are fast."""
+        if not _is_remote(self._client):
+            return
+        if self._fields is None:
+            schema = _call(self._client.get_collection, self._collection).payload_schema
+            self._fields = MetadataFields(schema)
+        for path in self._fields.unseen(entries):
+            keyword = self._m.PayloadSchemaType.KEYWORD
+            _call(self._client.create_payload_index, self._collection, path, keyword)
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         """Remove chunks; unknown ids are ignored."""
@@ -118,29 +151,41 @@ class ServerIndex:
         filters: Mapping[str, str],
     ) -> tuple[list[Scored], list[Scored]]:
         """Find the nearest chunks by vector and by words in one request; see `ChunkIndex.search`."""
-        condition = self._filter(filters)
-        requests = []
-        if dense is not None:
-            requests.append(self._request(dense.tolist(), DENSE, limit, condition))
-        if terms:
-            sparse = self._m.SparseVector(indices=list(terms), values=list(terms.values()))
-            requests.append(self._request(sparse, SPARSE, limit, condition))
-        answers = self._batch(requests)
-        lists = [_ordered(answer) for answer in answers]
-        return (lists.pop(0) if dense is not None else []), (lists.pop(0) if lists else [])
+        return self.search_many([IndexQuery(dense, terms, filters)], limit=limit)[0]
+
+    def search_many(
+        self, queries: Sequence[IndexQuery], *, limit: int
+    ) -> list[tuple[list[Scored], list[Scored]]]:
+        """What `search` finds for each query, in one request; see `ChunkIndex.search_many`."""
+        answers = iter(self._batch([each for query in queries for each in self._halves(query, limit)]))
+        return [
+            (
+                _ordered(next(answers)) if query.dense is not None else [],
+                _ordered(next(answers)) if query.terms else [],
+            )
+            for query in queries
+        ]
+
+    def _halves(self, query: IndexQuery, limit: int) -> Iterator[Any]:
+        """The dense half and the lexical one, as far as they are asked for."""
+        condition = self._filter(query.filters)
+        if query.dense is not None:
+            params = self._parameters[condition is not None]
+            yield self._request(query.dense.tolist(), DENSE, limit, condition, params=params)
+        if query.terms:
+            sparse = self._m.SparseVector(indices=list(query.terms), values=list(query.terms.values()))
+            yield self._request(sparse, SPARSE, limit, condition)
 
     def fetch(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
         """The chunks of these ids with their sentence vectors; unknown ids are left out."""
-        records = self._retrieve(chunk_ids, payload=True, vectors=[SENTENCES])
-        return {str(r.id): from_payload(str(r.id), r.payload, r.vector[SENTENCES]) for r in records}
+        records = self._retrieve(chunk_ids, payload=True, vectors=False)
+        return {(key := str(record.id)): from_payload(key, record.payload) for record in records}
 
     def encodings(self, chunk_ids: Sequence[str]) -> dict[str, Encoding]:
         """The stored vectors of these ids; unknown ids are left out."""
-        records = self._retrieve(chunk_ids, payload=False, vectors=[DENSE, SENTENCES])
+        records = self._retrieve(chunk_ids, payload=[PACKED], vectors=[DENSE])
         return {
-            str(r.id): Encoding(
-                np.asarray(r.vector[DENSE], np.float32), np.asarray(r.vector[SENTENCES], np.float32)
-            )
+            (key := str(r.id)): Encoding(np.asarray(r.vector[DENSE], np.float32), unpack(key, r.payload)[-1])
             for r in records
         }
 
@@ -163,10 +208,10 @@ class ServerIndex:
                 limit=batch,
                 offset=offset,
                 with_payload=True,
-                with_vectors=[SENTENCES],
+                with_vectors=False,
             )
             if records:
-                yield [from_payload(str(r.id), r.payload, r.vector[SENTENCES]) for r in records]
+                yield [from_payload(str(r.id), r.payload) for r in records]
             if offset is None:
                 return
 
@@ -175,16 +220,34 @@ class ServerIndex:
         return int(_call(self._client.count, self._collection, exact=True).count)
 
     def optimize(self) -> None:
-        """Nothing: a server optimizes by itself."""
+        """Let the collection take over the present quantisation; all else a server does by itself."""
+        if _is_remote(self._client):
+            m = self._m
+            quantized = server_int8(m) if self._quantization == "int8" else m.Disabled.DISABLED
+            changed = {DENSE: m.VectorParamsDiff(quantization_config=quantized)}
+            _call(self._client.update_collection, self._collection, vectors_config=changed)
 
     def close(self) -> None:
         """Nothing: the client belongs to whoever connected it, and serves other collections as well."""
 
     def _request(
-        self, query: Any, using: str, limit: int, condition: Any, *, vectors: list[str] | None = None
+        self,
+        query: Any,
+        using: str,
+        limit: int,
+        condition: Any,
+        *,
+        vectors: list[str] | None = None,
+        params: Any = None,
     ) -> Any:
         return self._m.QueryRequest(
-            query=query, using=using, limit=limit, filter=condition, with_payload=False, with_vector=vectors
+            query=query,
+            using=using,
+            limit=limit,
+            filter=condition,
+            params=params,
+            with_payload=False,
+            with_vector=vectors,
         )
 
     def _batch(self, requests: Sequence[Any]) -> list[list[Any]]:
@@ -193,7 +256,9 @@ class ServerIndex:
         answers = _call(self._client.query_batch_points, self._collection, requests=list(requests))
         return [answer.points for answer in answers]
 
-    def _retrieve(self, chunk_ids: Sequence[str], *, payload: bool, vectors: list[str]) -> list[Any]:
+    def _retrieve(
+        self, chunk_ids: Sequence[str], *, payload: bool | list[str], vectors: bool | list[str]
+    ) -> list[Any]:
         if not chunk_ids:
             return []
         records: list[Any] = _call(
@@ -209,10 +274,10 @@ class ServerIndex:
         sparse = self._terms.of_text(entry.chunk.context + entry.chunk.text)
         vectors = {
             DENSE: entry.encoding.vector.tolist(),
-            SENTENCES: sentence_rows(entry.encoding.sentences),
             SPARSE: self._m.SparseVector(indices=list(sparse), values=list(sparse.values())),
         }
-        return self._m.PointStruct(id=entry.chunk.id, vector=vectors, payload=to_payload(entry))
+        payload = to_payload(entry, self._terms.of_parts(entry.chunk))
+        return self._m.PointStruct(id=entry.chunk.id, vector=vectors, payload=payload)
 
     def _filter(self, filters: Mapping[str, str]) -> Any:
         if not filters:
@@ -226,7 +291,8 @@ def _requests(entries: Sequence[IndexEntry]) -> Iterator[Sequence[IndexEntry]]:
     """Entries in parts that stay below the size a server takes in one request."""
     start, floats = 0, 0
     for place, entry in enumerate(entries):
-        size = entry.encoding.vector.size + entry.encoding.sentences.size
+        # a number in half precision takes an eighth of what a float takes as JSON
+        size = entry.encoding.vector.size + entry.encoding.sentences.size // 8
         if place > start and floats + size > _FLOATS_IN_A_REQUEST:
             yield entries[start:place]
             start, floats = place, 0
@@ -290,5 +356,4 @@ def _best_of(answer: Sequence[Any]) -> Best | None:
 
 def _ordered(answer: Sequence[Any]) -> list[Scored]:
     """Points as scored ids, best first; equal scores by id, so that the order is the same in every run."""
-    found = [Scored(str(point.id), float(point.score)) for point in answer]
-    return sorted(found, key=lambda hit: (-hit.score, hit.id))
+    return [Scored(key, -score) for score, key in sorted([(-point.score, str(point.id)) for point in answer])]

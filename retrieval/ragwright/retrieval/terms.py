@@ -12,6 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ragwright.core.protocols import PartTerms
+from ragwright.core.types import Chunk
+
 LANGUAGES = {
     "en": "english", "de": "german", "fr": "french", "es": "spanish", "it": "italian", "nl": "dutch",
     "pt": "portuguese", "sv": "swedish", "da": "danish", "no": "norwegian", "fi": "finnish",
@@ -113,6 +118,14 @@ class Terms:
         """Saturated frequency of each distinct term of a text, by term id."""
         sparse = self._bm25.embed_document(text)
         return dict(zip(sparse.indices, sparse.values, strict=True))
+
+    def of_parts(self, chunk: Chunk) -> PartTerms:
+        """The distinct terms of a chunk's context, then those of each of its sentences."""
+        start = chunk.span.start
+        texts = [chunk.context, *(chunk.text[s.start - start : s.end - start] for s in chunk.sentences)]
+        ids = [self._bm25.embed_document(text).indices if text else [] for text in texts]
+        ends = np.cumsum([len(part) for part in ids], dtype=np.int64)
+        return PartTerms(np.array([term for part in ids for term in part], np.uint32), ends)
 
     def of_query(self, text: str, *, expansions: Mapping[str, float] | None = None) -> dict[int, float]:
         """Weight of each distinct term of a query, by term id.

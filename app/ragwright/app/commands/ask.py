@@ -13,6 +13,7 @@ from ragwright.app.commands.search import (
     Explain,
     Filters,
     Limit,
+    Rerank,
     SearchMode,
     heading,
     open_search_session,
@@ -40,6 +41,7 @@ def ask(
     evidence: EvidenceShare = None,
     budget: Budget = None,
     mode: SearchMode = None,
+    rerank: Rerank = None,
     filters: Filters = None,
     explain: Explain = False,
 ) -> int:
@@ -48,7 +50,8 @@ def ask(
     Every quote is checked against its document before it is shown. When nothing in the documents supports an
     answer, the nearest passages are listed instead.
     """
-    session = open_search_session(options, limit=limit, evidence=evidence, budget=budget, mode=mode)
+    given = {"limit": limit, "evidence": evidence, "budget": budget, "mode": mode, "rerank": rerank}
+    session = open_search_session(options, given)
     wanted = parse_filters(filters)
     with reading(session.config, purpose="ragwright ask", console=session.console) as workspace:
         hits = workspace.retriever.search(question, filters=wanted)

@@ -36,6 +36,9 @@ Budget = Annotated[
     int | None, typer.Option("--budget", metavar="TOKENS", help="Most tokens of evidence in all.")
 ]
 SearchMode = Annotated[str | None, typer.Option("--mode", metavar="MODE", help="hybrid, dense or lexical.")]
+Rerank = Annotated[
+    str | None, typer.Option("--rerank", metavar="MODE", help="none, evidence, late or cross.")
+]
 Filters = Annotated[
     list[str] | None,
     typer.Option(
@@ -53,6 +56,7 @@ def search(
     evidence: EvidenceShare = None,
     budget: Budget = None,
     mode: SearchMode = None,
+    rerank: Rerank = None,
     filters: Filters = None,
     explain: Explain = False,
 ) -> int:
@@ -61,7 +65,8 @@ def search(
     Below each passage stand the sentences that answer the query best, with their offsets in the document's
     text.
     """
-    session = open_search_session(options, limit=limit, evidence=evidence, budget=budget, mode=mode)
+    given = {"limit": limit, "evidence": evidence, "budget": budget, "mode": mode, "rerank": rerank}
+    session = open_search_session(options, given)
     wanted = parse_filters(filters)
     with reading(session.config, purpose="ragwright search", console=session.console) as workspace:
         hits = workspace.retriever.search(query, filters=wanted)
@@ -74,11 +79,13 @@ def search(
     return 0
 
 
-def open_search_session(
-    options: Options, *, limit: int | None, evidence: float | None, budget: int | None, mode: str | None
-) -> Session:
-    """The settings of a command that searches, its own options over them."""
-    given = {"limit": limit, "evidence": evidence, "budget": budget, "mode": mode}
+def open_search_session(options: Options, given: Mapping[str, str | float | None]) -> Session:
+    """The settings of a command that searches.
+
+    Args:
+        options: The common options.
+        given: The command's own, by their name in the section `search`; None: not given.
+    """
     return open_session(options, flags={f"search.{name}": value for name, value in given.items()})
 
 
