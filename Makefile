@@ -54,14 +54,8 @@ $(VENV)/.bench: $(READY)
 	touch $@
 
 bench: $(VENV)/.bench
-	$(BIN)/python bench/sentences.py
-	$(BIN)/python bench/encode.py
-	$(BIN)/python bench/scoring.py
-	$(BIN)/python bench/published.py
-	$(BIN)/python bench/evidence.py
-	$(BIN)/python bench/retrieval.py
-	$(BIN)/python bench/ingest.py
-	$(BIN)/python bench/query.py
+	for name in sentences chunk encode rerank scoring published evidence retrieval ingest ingest_peers \
+	  query scale quantised; do echo "== $$name"; $(BIN)/python bench/$$name.py || exit 1; done
 	$(BIN)/python bench/results.py
 
 results: $(VENV)/.bench
