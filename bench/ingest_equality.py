@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from ingest_corpus import Asked, letters
+from numpy.typing import NDArray
 
 from ragwright.core.protocols import Tokenizer
 
@@ -76,15 +77,20 @@ def _covered(stored: Sequence[tuple[str, str]], whole: Mapping[str, str]) -> tup
     lost = 0
     for name, text in stored:
         wanted = letters(text)
-        start = whole[name].find(wanted)
-        # A text that occurs twice counts at its first place that no chunk has taken.
-        while start >= 0 and wanted and marks[name][start : start + len(wanted)].all():
-            start = whole[name].find(wanted, start + 1)
+        start = _free_place(whole[name], wanted, marks[name])
         if start < 0:
             lost += 1
         else:
             marks[name][start : start + len(wanted)] = True
     return float(np.concatenate(list(marks.values())).mean()), lost
+
+
+def _free_place(text: str, wanted: str, taken: NDArray[np.bool_]) -> int:
+    """Where a chunk stands: first where no other does, else where it first stands; -1 for nowhere."""
+    first = start = text.find(wanted)
+    while start >= 0 and wanted and taken[start : start + len(wanted)].any():
+        start = text.find(wanted, start + 1)
+    return start if start >= 0 else first
 
 
 def _place(name: str, text: str, whole: Mapping[str, str]) -> Place | None:

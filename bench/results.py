@@ -18,6 +18,12 @@ questions for quality, and the range of the repeats for speed.
 """
 
 
+NEEDS_A_CARD = """## gpu
+
+`python bench/gpu.py` has not been run yet: it needs a machine with an NVIDIA card, and no figure is guessed.
+"""
+
+
 def section(document: dict[str, Any]) -> str:
     """One benchmark as a table."""
     versions = ", ".join(
@@ -53,7 +59,10 @@ def _number(value: float) -> str:
 def main() -> None:
     """Write docs/results.md."""
     documents = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
-    text = "\n\n".join([HEAD.rstrip(), *(section(document) for document in documents)]) + "\n"
+    sections = [section(document) for document in documents]
+    if not (RESULTS / "gpu.json").is_file():
+        sections.append(NEEDS_A_CARD.rstrip())
+    text = "\n\n".join([HEAD.rstrip(), *sections]) + "\n"
     (ROOT / "docs" / "results.md").write_text(text, encoding="utf-8")
 
 

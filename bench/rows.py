@@ -36,6 +36,15 @@ PACKAGES = (
     "openvino",
     "qdrant-edge-py",
     "tokenizers",
+    "nncf",
+    "onnxruntime",
+    "llama-index-core",
+    "langchain-core",
+    "langchain-text-splitters",
+    "txtai",
+    "chonkie",
+    "semchunk",
+    "qdrant-client",
 )
 
 
