@@ -34,7 +34,7 @@ from ragwright.retrieval.model import open_model
 from ragwright.retrieval.torch_model import TorchForward
 
 LIMIT = 450.0
-"""Seconds after which no new section begins: the machine is lent for minutes."""
+"""Seconds after which no new section begins, so that ten minutes on a card are enough."""
 
 
 CARD = Plan(
@@ -221,6 +221,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cpu", action="store_true", help="small, on the CPU, without writing rows")
     plan = SMOKE if parser.parse_args().cpu else CARD
+    if plan.on_card and not torch.cuda.is_available():
+        raise SystemExit("torch sees no CUDA card here; `python bench/gpu.py --cpu` tries the script in small")
     if not plan.on_card:
         torch.set_num_threads(1)
     bench = Bench("gpu", "python bench/gpu.py")

@@ -87,10 +87,11 @@ def _nothing(request: IngestRequest) -> str:
 
 def _tell_speed(report: IngestReport, console: Console) -> None:
     if report.chunks:
-        total = report.seconds["total"]
+        total, encoding = report.seconds["total"], report.seconds.get("encode", 0.0)
+        rate = f" at {report.tokens / encoding:,.0f} tokens/s" if encoding > 0 else ""
         console.note(
-            f"{report.chunks:,} chunks ({report.reused:,} reused), {report.tokens:,} tokens encoded "
-            f"in {total:.1f} s ({report.tokens / total:,.0f} tokens/s)"
+            f"{report.chunks:,} chunks ({report.reused:,} reused), {report.tokens:,} tokens encoded{rate}, "
+            f"{total:.1f} s in all"
         )
 
 

@@ -43,6 +43,7 @@ class Stopwatch:
             if self._encoding == 0:
                 self._turn(self._gap)
                 self._gap = "encode_wait"
+                self._add(self._gap, 0.0)  # named even if it never waits
             self._encoding += 1
         try:
             yield
