@@ -50,10 +50,19 @@ class Plan:
 class Series:
     """Times of several things that take turns, in seconds."""
 
-    def __init__(self, plan: Plan, work: Mapping[str, Callable[[int], object]], *, repeats: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        work: Mapping[str, Callable[[int], object]],
+        *,
+        repeats: int,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Run everything; `before` is called before each, untimed."""
         self.times: dict[str, list[float]] = {name: [] for name in work}
         for turn in range(-1, repeats):  # the first warms up
             for name, run in work.items():
+                before()
                 plan.wait()
                 started = time.perf_counter()
                 run(turn)

@@ -182,9 +182,11 @@ def tell_speed(bench: Bench, found: Sequence[Peer], mine: Sequence[Course], othe
                 course.seconds("first", start=start) / each.seconds("first", start=start) for each in beside
             ]
             bar = peer.bar if start else ""
-            bench.add(f"{peer.name} over ours, {what}", ratios, "x", bar=bar, note=peer.note)
+            note = "; ".join(filter(None, (peer.note, "theirs ran once, ours before and after it")))
+            bench.add(f"{peer.name} over ours, {what}", ratios, "x", bar=bar, note=note)
         bench.add(f"wall time of the first ingest, {peer.name}", course.seconds("first"), "s")
-    bench.add("wall time of the first ingest, ours", [each.seconds("first") for each in mine], "s")
+    note = "the model was converted before, once for all workspaces"
+    bench.add("wall time of the first ingest, ours", [each.seconds("first") for each in mine], "s", note=note)
     bench.add(
         "tokens/s of the first ingest, ours, without process start",
         [each.runs["first"].printed["tokens"] / each.seconds("first", start=False) for each in mine],

@@ -87,8 +87,10 @@ def graph_from(kilobytes: int) -> Iterator[None]:
     """Let indexes build a graph from this size on, whatever the setting."""
     former = index_settings.GRAPH_FROM_KILOBYTES
     index_settings.GRAPH_FROM_KILOBYTES = kilobytes
-    yield
-    index_settings.GRAPH_FROM_KILOBYTES = former
+    try:
+        yield
+    finally:
+        index_settings.GRAPH_FROM_KILOBYTES = former
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -348,6 +348,7 @@ class Catalog:
 
     def close(self) -> None:
         """Release the database."""
+        self._remembered.clear()  # another connection counts its changes from the start
         self._database.close()
 
 

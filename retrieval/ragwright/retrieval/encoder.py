@@ -99,7 +99,9 @@ class TransformerEncoder:
             results[row] = Encoding(vectors[0], vectors[1:])
 
         self.forward.run(inputs, receive)
-        return [result for result in results if result is not None]
+        done = [result for result in results if result is not None]
+        assert len(done) == len(inputs), "a backend lost an input"
+        return done
 
     def _passage_inputs(self, passages: Sequence[Passage]) -> list[ModelInput]:
         """Token ids, the range of the whole passage and those of its sentences."""
