@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rows import Bench
 
 from ragwright.core.types import Chunk, Span
-from ragwright.retrieval.cross_encoder import CrossEncoder, open_cross_encoder
+from ragwright.retrieval.cross_encoder import CrossEncoder
 from ragwright.retrieval.forward import Compute
-from ragwright.retrieval.layers import activation
+from ragwright.retrieval.pair_model import open_pair_model
 from ragwright.retrieval.tokens import ModelTokenizer
 from ragwright.retrieval.torch_model import TorchForward
 
@@ -28,12 +28,11 @@ class Reranking:
     def __init__(self, bench: Bench, plan: Plan, shape: Shape, words: Words, cache: Path) -> None:
         self.bench, self.plan, self.shape, self.words = bench, plan, shape, words
         self.folder = save_model(cache / f"reranker {shape.name}", shape, words, head=True)
-        model, declared = open_cross_encoder(str(self.folder))
+        rules = open_pair_model(str(self.folder))
         compute = Compute(cache=cache, backend="torch")
-        self.forward = TorchForward(model, compute, head=True, device=plan.device, packed=True)
-        activate = activation(declared, path=model.path)
-        self.ours = CrossEncoder(model, lambda: self.forward, activate=activate)
-        (sample,) = ModelTokenizer(model).encode_plain([words.text(1_000)])
+        self.forward = TorchForward(rules.model, compute, head=True, device=plan.device, packed=True)
+        self.ours = CrossEncoder(rules, lambda: self.forward)
+        (sample,) = ModelTokenizer(rules.model).encode_plain([words.text(1_000)])
         self.per_word = len(sample) / 1_000
         # token ids of a chunk are remembered, so that every turn brings new ones
         self.turns = [self._pairs(plan.models[shape][1]) for _ in range(plan.repeats + 1)]

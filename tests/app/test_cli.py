@@ -99,7 +99,10 @@ def test_several_problems_stand_below_one_another(capsys: pytest.CaptureFixture[
 def test_error_with_json_is_also_a_document_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert door(failing(MissingExtra("psycopg", "postgres")), options=Options(json=True)) == 1
     output = capsys.readouterr()
-    message = "psycopg is not installed; run: pip install 'ragwright[postgres]'"
+    message = (
+        "psycopg is not installed; run in the checkout: "
+        ".venv/bin/pip install --constraint constraints.txt '.[postgres]'"
+    )
     assert json.loads(output.out) == {"error": {"type": "MissingExtra", "message": message}}
     assert output.err == f"error: {message}\n"
 

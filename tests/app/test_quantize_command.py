@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.small_models import small_transformer
 from typer.testing import Result
+
+from ragwright.app.commands.quantize import _tell
+from ragwright.app.console import Console
+from ragwright.app.int8_verdict import Loss, Verdict
+from ragwright.retrieval.encoder import load_encoder
 
 Run = Callable[..., Result]
 
@@ -72,6 +80,47 @@ def test_an_accepted_model_is_kept_with_its_verdict_and_wants_a_rebuilt_index(
     assert run("ingest", "--rebuild", "--set", "encoder.precision=int8").exit_code == 0
     assert run("search", "pump", "--set", "encoder.precision=int8").exit_code == 0
     assert run("search", "pump").exit_code == 1, "bf16 questions are not compared with int8 chunks"
+    assert re.search(r"precision +int8\n", run("status").stdout)
+
+
+def test_an_accepted_model_is_replaced_only_when_asked_and_the_rebuild_is_told(
+    berths: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragwright.app.int8_verdict.MOST_LOSS", 1.0)
+    first = told(run("quantize", "--samples", "8", "--json"))
+    assert run("ingest", "--rebuild", "--set", "encoder.precision=int8").exit_code == 0
+    kept = run("quantize", "--samples", "16")
+    assert kept.exit_code == 1
+    assert f"accepted on {first['created']}" in kept.stderr
+    assert "--again" in kept.stderr
+    assert run("search", "pump", "--set", "encoder.precision=int8").exit_code == 0
+
+    monkeypatch.setattr("ragwright.retrieval.encoder.load_encoder", load_encoder)  # that remembers none
+    again = run("quantize", "--samples", "16", "--again")
+    assert f"it replaces the one accepted on {first['created']}" in again.stdout
+    assert again.stdout.endswith(
+        'put precision = "int8" under [encoder] in ragwright.toml, then run: ragwright ingest --rebuild\n'
+    )
+    stale = run("search", "pump", "--set", "encoder.precision=int8").stderr
+    assert f"({first['fingerprint']}, int8)" in stale
+    assert "set encoder.model, encoder.precision and encoder.dimension back" in stale
+
+    monkeypatch.setattr("ragwright.app.int8_verdict.MOST_LOSS", -1.1)
+    refused = run("quantize", "--samples", "8", "--again")
+    assert refused.exit_code == 4
+    assert "the int8 model accepted on " in refused.stdout
+
+    (weights,) = (berths / "cache").glob("*-int8/model.bin")
+    weights.write_bytes(b"damaged")
+    monkeypatch.setattr("ragwright.app.int8_verdict.MOST_LOSS", 1.0)
+    assert run("quantize", "--samples", "8").exit_code == 0, "a damaged one is replaced without --again"
+
+
+def test_an_index_of_other_dimensions_is_told_with_both(berths: Path, run: Run) -> None:
+    error = run("search", "pump", "--set", "encoder.dimension=16").stderr
+    assert ", 32 dimensions)" in error
+    assert ", 16 dimensions)" in error
+    assert "int8" not in error
 
 
 def test_a_model_that_loses_more_than_half_a_point_is_deleted_and_ends_with_4(
@@ -81,6 +130,7 @@ def test_a_model_that_loses_more_than_half_a_point_is_deleted_and_ends_with_4(
     result = run("quantize", "--samples", "8")
     assert result.exit_code == 4
     assert "refused: a measure loses more than half a point" in result.stdout
+    assert "the float model stays; more documents, more --samples" in result.stdout
     assert [path.name for path in (berths / "cache").iterdir() if "int8" in path.name] == []
 
 
@@ -107,7 +157,77 @@ def test_too_few_questions_are_refused_before_anything_is_quantised(project: Pat
     assert list(project.glob("**/.quantise-*")) == []
 
 
-def test_an_empty_workspace_names_the_next_step(folder: Path, encoder: Path, run: Run) -> None:
-    result = run("quantize")
+@pytest.mark.parametrize("precision", ["auto", "int8"])
+def test_an_empty_workspace_names_the_three_commands(
+    folder: Path, encoder: Path, run: Run, precision: str
+) -> None:
+    result = run("quantize", "--set", f"encoder.precision={precision}")
     assert result.exit_code == 1
-    assert "run: ragwright ingest PATH" in result.stderr
+    steps = (
+        "ragwright ingest PATH --set encoder.precision=auto",
+        "ragwright quantize",
+        "ragwright ingest --re",
+    )
+    places = [result.stderr.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--sample", "60"], "it belongs to a DATASET"),
+        (["--format", "native"], "it belongs to a DATASET"),
+        (["questions.jsonl", "--sample", "49"], "49 questions, wanted at least 50"),
+    ],
+)
+def test_options_that_would_do_nothing_are_wrong_usage(
+    folder: Path, run: Run, arguments: list[str], reason: str
+) -> None:
+    result = run("quantize", *arguments, COLUMNS="200")
+    assert result.exit_code == 2
+    assert arguments[-2] in result.stderr
+    assert reason in result.stderr
+
+
+def test_a_missing_package_and_another_backend_are_told_before_anything_is_gathered(
+    folder: Path, encoder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = run("quantize", "none.jsonl", "--set", "encoder.backend=torch")
+    assert (other.exit_code, "set encoder.backend=openvino" in other.stderr) == (1, True)
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    missing = run("quantize", "none.jsonl")
+    assert (missing.exit_code, "nncf is not installed" in missing.stderr) == (1, True)
+
+
+def test_an_interval_that_includes_the_limit_is_told_with_its_far_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    losses = (
+        Loss("R@10", 0.9, 0.898, 0.002, -0.01, 0.02),
+        Loss("nDCG@10", 0.8, 0.799, 0.001, -0.001, 0.003),
+    )
+    verdict = Verdict(
+        accepted=True,
+        losses=losses,
+        agreement=0.9,
+        cosine=0.99,
+        cosine_low=0.9,
+        dataset="prices",
+        questions=60,
+        chunks=100,
+        samples=8,
+        corpus="c",
+        model="m",
+        model_fingerprint="a",
+        fingerprint="b",
+        seed=0,
+        created="2026-01-01T00:00:00+00:00",
+        versions={},
+    )
+    assert verdict.doubts() == [("R@10", 0.02)]
+    _tell(verdict, Console())
+    output = capsys.readouterr().out
+    assert "not certain: the interval of R@10 reaches +0.0200" in output
+    assert "fewer than some 200 questions" in output
+    lost = replace(losses[0], loss=0.006)
+    assert replace(verdict, losses=(lost,)).doubts() == [("R@10", -0.01)]

@@ -1,7 +1,8 @@
-"""The workspace builds the reranker that search.rerank asks for, and none where none is asked for."""
+"""The workspace opens the reranker that a search asks for, and none where none is asked for."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.small_models import folder_without_weights
 
 from ragwright.app.workspace import Workspace
 from ragwright.core.config import load_config
-from ragwright.core.errors import ConfigError, ModelError
+from ragwright.core.errors import InputError, ModelError
 from ragwright.core.types import Chunk, Span
 
 CHUNKS = [
@@ -25,25 +26,47 @@ def _workspace(project: Path, cache: Path, **flags: Any) -> Workspace:
     return Workspace(load_config(flags=own, file=None, environ={}).config)
 
 
-@pytest.mark.parametrize("kind", ["none", "evidence"])
-def test_no_model_is_looked_for_where_none_is_needed(project: Path, model_cache: Path, kind: str) -> None:
-    assert _workspace(project, model_cache, search__rerank=kind, reranker__model="no/such").reranker is None
-
-
 def test_late_interaction_takes_the_encoders_own_model_by_default(project: Path, model_cache: Path) -> None:
-    workspace = _workspace(project, model_cache, search__rerank="late")
-    assert workspace.reranker is not None
-    (scores,) = workspace.reranker.rerank(["how tight are the bolts?"], [CHUNKS])
+    workspace = _workspace(project, model_cache)
+    late = workspace.reranker("late")
+    assert workspace.reranker("late") is late
+    (scores,) = late.rerank(["how tight are the bolts?"], [CHUNKS])
     assert scores[1] > scores[0]
-    late = workspace._late_interaction()
-    assert late._forward() is workspace.encoder.forward, "the weights are loaded once"
-    cut = _workspace(project, model_cache, search__rerank="late", encoder__dimension=128)
+    opened = workspace._late_interaction()
+    assert opened._forward() is workspace.encoder.forward, "the weights are loaded once"
+    cut = _workspace(project, model_cache, encoder__dimension=128)
     assert cut._late_interaction().fingerprint == cut.encoder.fingerprint != workspace.encoder.fingerprint
 
 
 def test_a_cross_encoder_must_be_named_and_be_one(project: Path, model_cache: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"reranker\.model is not set; set it to a CrossEncoder folder"):
-        _ = _workspace(project, model_cache, search__rerank="cross").reranker
+    with pytest.raises(InputError, match=r"reranker\.model is not set; set it to a CrossEncoder folder"):
+        _workspace(project, model_cache).reranker("cross")
     folder = folder_without_weights(tmp_path / "model", architectures=["BertModel"])
     with pytest.raises(ModelError, match="wanted one that ends in ForSequenceClassification"):
-        _ = _workspace(project, model_cache, search__rerank="cross", reranker__model=str(folder)).reranker
+        _workspace(project, model_cache, reranker__model=str(folder)).reranker("cross")
+
+
+def test_one_model_serves_the_method_it_is_made_for(project: Path, model_cache: Path, tmp_path: Path) -> None:
+    settings = {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "score"}}
+    folder = str(folder_without_weights(tmp_path / "model", **settings))
+    crossing = _workspace(project, model_cache, search__rerank="cross", reranker__model=folder)
+    crossing.reranker("cross")
+    assert crossing._late_interaction().fingerprint == crossing.encoder.fingerprint
+    with pytest.raises(ModelError, match=r"is a cross-encoder.*set search\.rerank=cross, or reranker\.model"):
+        _workspace(project, model_cache, search__rerank="late", reranker__model=folder).reranker("late")
+
+
+def test_a_search_is_reranked_by_what_it_asks_for_whatever_is_configured(
+    project: Path, model_cache: Path
+) -> None:
+    workspace, query = _workspace(project, model_cache, search__rerank="evidence"), "who keeps the key?"
+    try:
+        options = workspace.search_options()
+        late = workspace.retriever.search(query, options=replace(options, rerank="late"))
+        (expected,) = workspace.reranker("late").rerank([query], [[hit.chunk for hit in late]])
+        assert [hit.score for hit in late] == pytest.approx(expected.tolist(), abs=1e-3)
+        assert late[0].score != workspace.retriever.search(query)[0].score
+        with pytest.raises(InputError, match=r"reranker\.model is not set"):
+            workspace.retriever.search(query, options=replace(options, rerank="cross"))
+    finally:
+        workspace.close()

@@ -26,10 +26,14 @@ def test_counts_model_and_failures_are_shown(project: Path, run: Run) -> None:
     result = run("status")
     lines = result.stdout.splitlines()
     assert lines[-1] == "failed docs/bad.txt: empty: no text found"
-    shown = {line[:14].strip(): line[14:] for line in lines[1:-1]}
+    width = lines[0].index("value")
+    shown = {line[:width].strip(): line[width:] for line in lines[1:-1]}
     assert result.exit_code == 0
     assert shown["index"] == "v1, embedded"
     assert shown["model"].startswith("all-MiniLM-L6-v2 (")
+    assert shown["model"].endswith(", 384 dimensions)")
+    assert shown["precision"] == "not int8"
+    assert shown["index.quantization"] == "none, as configured"
     assert (shown["domains"], shown["chunks"], shown["failed files"]) == ("general", "3", "1")
     assert shown["documents"].startswith("3 (")
 

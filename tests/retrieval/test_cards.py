@@ -51,11 +51,12 @@ def test_inputs_are_dealt_by_tokens_each_once_and_in_neighbours() -> None:
 
 def test_a_piece_carries_its_inputs_unchanged() -> None:
     inputs = _inputs([3, 8, 1])
-    inputs[1] = ModelInput(inputs[1].ids, inputs[1].ranges, np.ones(8, np.int64))
+    inputs[1] = ModelInput(inputs[1].ids, inputs[1].ranges, np.ones(8, np.int64), attended=5)
     rows = np.array([2, 1])
     for mine, row in zip(_Piece.of(inputs, rows).inputs(), rows, strict=True):
         np.testing.assert_array_equal(mine.ids, inputs[row].ids)
         np.testing.assert_array_equal(mine.ranges, inputs[row].ranges)
+        assert mine.attended == inputs[row].attended
         types = inputs[row].types
         np.testing.assert_array_equal(mine.types, np.zeros(1) if types is None else types)
 

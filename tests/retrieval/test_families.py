@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.small_models import WIDTH, small_transformer, write_json
+from tests.small_models import WIDTH, layer_norm, small_transformer, write_json
 
 from ragwright.core.types import Passage
 from ragwright.retrieval.encoder import load_encoder
@@ -34,6 +34,8 @@ def _family(folder: Path, *layers: str, pooling: dict[str, Any], **settings: Any
     for number, name in enumerate(names):
         if name == "Dense":
             _dense(folder / f"{number}_Dense", WIDTH, 24)
+        elif name == "LayerNorm":
+            layer_norm(folder / f"{number}_LayerNorm")
     return folder
 
 
@@ -81,6 +83,7 @@ def test_every_pooling_in_both_layouts(tmp_path: Path, pooling: dict[str, Any]) 
     ("Pooling", "Dense"),
     ("Pooling", "Dense", "Normalize"),
     ("Pooling", "Normalize", "Dense"),
+    ("Pooling", "LayerNorm"),
 ])  # fmt: skip
 def test_dense_layers_behind_the_pooling(tmp_path: Path, layers: tuple[str, ...]) -> None:
     _assert_same(_family(tmp_path / "model", *layers, pooling={"pooling_mode": "mean"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.small_models import small_transformer
 
 from ragwright.core.errors import ModelError
 from ragwright.core.types import Encoding, Passage
@@ -221,7 +223,32 @@ def test_a_driver_without_a_usable_card_is_no_card(tmp_path: Path, monkeypatch: 
     import torch
 
     compute = Compute(cache=tmp_path)
-    monkeypatch.setattr(forward, "_DRIVER", tmp_path / "version")
+    monkeypatch.setattr(forward, "_DRIVERS", (tmp_path / "version",))
     assert not compute.on_card()
     (tmp_path / "version").touch()
     assert compute.on_card() == torch.cuda.is_available()
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise RuntimeError("Couldn't get TorchScript module by tracing.\nGraph diff: " + "x" * 5_000)
+
+
+def test_a_model_that_openvino_cannot_convert_is_run_by_torch_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import openvino
+
+    monkeypatch.setattr(openvino, "convert_model", _refuse)
+    monkeypatch.setattr(Compute, "on_card", lambda self: False)
+    folder = small_transformer(tmp_path / "model")
+    with caplog.at_level(logging.WARNING, "ragwright"):
+        encoder = load_encoder(str(folder), Compute(tmp_path / "cache", precision="fp32", threads=1))
+        vectors = encoder.encode_queries(["torque the bolts"])
+    by_torch = load_encoder(str(folder), Compute(tmp_path, backend="torch", precision="fp32", threads=1))
+    np.testing.assert_array_equal(vectors, by_torch.encode_queries(["torque the bolts"]))
+    (record,) = caplog.records
+    assert "is run by torch, since OpenVINO cannot convert it: Couldn't get" in record.message
+    assert "\n" not in record.message and len(record.message) < 500
+    wanted = load_encoder(str(folder), Compute(tmp_path / "cache", backend="openvino"))
+    with pytest.raises(ModelError, match=r"OpenVINO cannot convert .*; set encoder\.backend=torch$"):
+        wanted.load()

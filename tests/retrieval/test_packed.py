@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from ragwright.core.errors import ModelError
 from ragwright.retrieval import varlen_attention
 from ragwright.retrieval.batches import ModelInput, make_packed
 from ragwright.retrieval.packed_model import PackedModel, place
@@ -144,6 +145,21 @@ def test_a_head_on_packed_sequences_scores_as_on_padded_ones(name: str) -> None:
     _agree(packed, padded, _inputs([38, 1, 9, 17, 9, 30, 2]), budget=1_000)
     for seed in range(SEEDS):
         _agree(packed, padded, _inputs(_lengths(seed), seed=seed), budget=40 * seed + 1)
+
+
+def test_a_head_that_reads_the_last_token_passes_over_padding_tokens_of_the_text() -> None:
+    """As tokenizers append them whose end-of-text token is the padding token."""
+    packed, padded = _both("Qwen3", head=True)
+    ids = ([9, 8, 7], [9, 8, packed.config.pad_token_id], [packed.config.pad_token_id] * 2)
+    inputs = [ModelInput(np.array(each), np.array([[0, len(each)]])) for each in ids]
+    _agree(packed, padded, inputs, budget=1_000)
+
+
+def test_a_head_without_a_padding_token_is_refused() -> None:
+    module, _, positions = _model("Qwen3", head=True)
+    module.config.pad_token_id = None
+    with pytest.raises(ModelError, match="states no pad_token_id"):
+        PaddedModel(module, head=True, positions=positions)
 
 
 @pytest.mark.parametrize(

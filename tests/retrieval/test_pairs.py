@@ -21,12 +21,15 @@ TEXTS = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)
 
 
 @settings(deadline=None)
-@given(TEXTS, TEXTS, st.integers(4, 90))
-def test_a_pair_is_tokenized_and_cut_as_the_library_does(first: str, second: str, longest: int) -> None:
-    LIBRARY.enable_truncation(longest, strategy="longest_first")
+@given(TEXTS, TEXTS, st.integers(4, 90), st.booleans())
+def test_a_pair_is_tokenized_and_cut_as_the_library_does(
+    first: str, second: str, longest: int, cuts_left: bool
+) -> None:
+    side = "left" if cuts_left else "right"
+    LIBRARY.enable_truncation(longest, strategy="longest_first", direction=side)
     expected = LIBRARY.encode(first, second)
     one, two = OURS.encode_plain([first, second])
-    ids, types = FRAME.join(one, two, longest=longest)
+    ids, types = FRAME.join(one, two, longest=longest, cuts_left=cuts_left)
     assert ids.tolist() == expected.ids
     assert types.tolist() == expected.type_ids
 

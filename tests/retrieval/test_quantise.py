@@ -18,7 +18,14 @@ from ragwright.retrieval.encoder import load_encoder
 from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.model import ModelFolder, open_model
 from ragwright.retrieval.quantise import quantised_draft
-from ragwright.retrieval.quantised import VERDICT, QuantisedModel, accept, accepted_model, read_verdict
+from ragwright.retrieval.quantised import (
+    VERDICT,
+    QuantisedModel,
+    accept,
+    accepted_model,
+    is_int8,
+    read_verdict,
+)
 
 TEXTS = [f"The pump of unit {number} is checked twice a year. " * (number % 5 + 1) for number in range(24)]
 
@@ -113,6 +120,8 @@ def test_a_newly_accepted_model_takes_the_place_of_the_former(
     assert accepted_model(model, tmp_path).fingerprint == names[1]
     assert json.loads((accepted_model(model, tmp_path).folder / VERDICT).read_text())["texts"] == 1
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert read_verdict(model, tmp_path) == {"texts": 1, "fingerprint": names[1], "former": names[:1]}
+    assert [is_int8(name, tmp_path) for name in (*names, model.fingerprint)] == [True, True, False]
 
 
 def test_torch_and_no_texts_and_a_missing_package_are_refused_before_any_work(
@@ -129,7 +138,7 @@ def test_torch_and_no_texts_and_a_missing_package_are_refused_before_any_work(
     with pytest.raises(InputError, match="no text"), quantised_draft(model, compute, []):
         pass
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(MissingExtra, match=r"ragwright\[int8\]"), quantised_draft(model, compute, TEXTS):
+    with pytest.raises(MissingExtra, match=r"'\.\[int8\]'"), quantised_draft(model, compute, TEXTS):
         pass
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -63,15 +64,32 @@ def test_a_vector_that_is_shared_cannot_be_written_to() -> None:
         vector[0] = 1.0
 
 
-def test_threads_that_ask_for_the_same_query_at_once_share_one_vector() -> None:
-    together = threading.Barrier(4)
+class Held(CountingEncoder):
+    """Encodes nothing until it is let go."""
 
-    class Waiting(HashEncoder):
-        def encode_queries(self, texts: Sequence[str]) -> Vectors:
-            together.wait(5)
-            return super().encode_queries(texts)
+    def __init__(self) -> None:
+        super().__init__()
+        self.busy, self.go = threading.Event(), threading.Event()
 
-    vectors = QueryVectors(Waiting())
-    with ThreadPoolExecutor(max_workers=4) as threads:
-        found = [each.result()[0] for each in [threads.submit(vectors.of, ["a"]) for _ in range(4)]]
-    assert all(vector is found[0] for vector in found)
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode questions, in input order."""
+        self.busy.set()
+        assert self.go.wait(5)
+        return super().encode_queries(texts)
+
+
+def test_threads_that_ask_while_the_encoder_is_busy_are_encoded_together_and_each_query_once() -> None:
+    encoder, plain = Held(), HashEncoder()
+    vectors = QueryVectors(encoder)
+    with ThreadPoolExecutor(max_workers=8) as threads:
+        waiting = [threads.submit(vectors.of, ["a"])]
+        assert encoder.busy.wait(5)
+        waiting += [threads.submit(vectors.of, [text]) for text in "bcdbca"]
+        while len(vectors._encode._waiting) < 6:
+            time.sleep(0.001)
+        encoder.go.set()
+        found = [each.result()[0] for each in waiting]
+    assert [sorted(call) for call in encoder.calls] == [["a"], list("abcd")]
+    for text, vector in zip("abcdbca", found, strict=True):
+        np.testing.assert_array_equal(vector, plain.encode_queries([text])[0])
+    assert found[1] is found[4] and found[0] is found[6], "one vector for all"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +15,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ragwright.core.errors import InputError
-from ragwright.core.types import Chunk, Hit, IndexEntry, Passage
+from ragwright.core.types import Chunk, Hit, IndexEntry, Passage, Vectors
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.encoder import TransformerEncoder
-from ragwright.retrieval.search import HybridRetriever, Mode, Reranking, SearchOptions
+from ragwright.retrieval.search import (
+    HybridRetriever,
+    Mode,
+    ModelReranking,
+    Reranking,
+    SearchOptions,
+)
 from ragwright.retrieval.terms import Terms
 
 MakeEntry = Callable[..., IndexEntry]
@@ -53,6 +62,9 @@ class Shortest:
         return [np.array([-len(chunk.text) for chunk in each], np.float32) for each in candidates]
 
 
+SHORTEST = Shortest()
+
+
 @pytest.fixture(scope="module")
 def index(
     tmp_path_factory: pytest.TempPathFactory, encoder: TransformerEncoder, terms: Terms, make_entry: MakeEntry
@@ -73,7 +85,7 @@ def index(
 
 @pytest.fixture(scope="module")
 def retriever(index: EdgeIndex, encoder: TransformerEncoder, terms: Terms) -> HybridRetriever:
-    return HybridRetriever(encoder, index, terms, options=SearchOptions(limit=5), reranker=Shortest())
+    return HybridRetriever(encoder, index, terms, options=SearchOptions(limit=5), reranker=lambda _: SHORTEST)
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
@@ -85,6 +97,12 @@ def test_every_mode_finds_what_shares_words_and_meaning(
     retriever: HybridRetriever, mode: Mode, query: str, text: str
 ) -> None:
     assert retriever.search(query, options=SearchOptions(mode=mode))[0].chunk.text == text
+
+
+def test_many_queries_want_a_list_and_filters_for_each(retriever: HybridRetriever) -> None:
+    for queries, filters in (("pump", None), (["pump"], {"source": "a.md"}), (["pump"], [])):
+        with pytest.raises(InputError, match="wants a list of queries"):
+            retriever.search_many(queries, filters=filters)  # type: ignore[arg-type]
 
 
 def test_meaning_finds_what_shares_no_word(retriever: HybridRetriever) -> None:
@@ -210,6 +228,32 @@ def test_encoding_queries_together_finds_the_same_chunks(
         assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in single], abs=5e-3)
 
 
+def test_threads_that_search_at_once_find_what_each_finds_alone_in_fewer_calls_of_the_encoder(
+    index: EdgeIndex, exact_encoder: TransformerEncoder, terms: Terms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In full precision a vector is the same to the last bit whatever it is encoded with."""
+    one = HybridRetriever(exact_encoder, index, terms, options=SearchOptions())
+    expected = [one.search(query) for query in TEXTS]
+    calls: list[int] = []
+    together, encode = threading.Barrier(8), exact_encoder.encode_queries
+
+    def counted(texts: Sequence[str]) -> Vectors:
+        calls.append(len(texts))
+        time.sleep(0.05)  # long enough for the others to come
+        return encode(texts)
+
+    monkeypatch.setattr(exact_encoder, "encode_queries", counted)
+    many = HybridRetriever(exact_encoder, index, terms, options=SearchOptions())
+
+    def ask(query: str) -> list[Hit]:
+        together.wait(5)
+        return many.search(query)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(ask, TEXTS[:8])) == expected[:8]
+    assert sum(calls) == 8 and len(calls) < 8
+
+
 def test_no_query_at_all_finds_nothing(retriever: HybridRetriever) -> None:
     assert retriever.find_many([]) == [] == retriever.search_many([])
 
@@ -224,9 +268,16 @@ def test_all_candidates_of_all_queries_are_reranked_in_one_call_and_hits_follow_
     index: EdgeIndex, encoder: TransformerEncoder, terms: Terms, rerank: Reranking
 ) -> None:
     reranker = Shortest()
-    reranking = HybridRetriever(encoder, index, terms, options=SearchOptions(), reranker=reranker)
+    asked: list[Reranking] = []
+
+    def answer(method: ModelReranking) -> Shortest:
+        asked.append(method)
+        return reranker
+
+    reranking = HybridRetriever(encoder, index, terms, options=SearchOptions(), reranker=answer)
     options = SearchOptions(limit=3, rerank=rerank, rerank_candidates=8)
     findings = reranking.find_many(["bolts of the gasket", "warranty"], options=options)
+    assert set(asked) == {rerank}, "the reranker is that of the search, whatever is configured"
     ((queries, sizes),) = reranker.calls
     assert (queries, sizes) == (["bolts of the gasket", "warranty"], [8, 8])
     for finding in findings:

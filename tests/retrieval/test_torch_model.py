@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -159,6 +160,27 @@ def test_a_model_that_cannot_be_packed_says_so_once(
     _close(found, _run(_forward(model, tmp_path), INPUTS))
 
 
+def test_tokens_that_the_others_do_not_see_are_computed_padded_by_the_same_weights_and_it_is_said_once(
+    tmp_path: Path, small_model: MakeModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = small_model()
+    filled = [replace(each, attended=len(each.ids) // 2 + 1) for each in INPUTS[::2]]
+    mixed = [each for pair in zip(filled, INPUTS[1::2], strict=True) for each in pair]
+    with caplog.at_level(logging.INFO, "ragwright"):
+        packed = _forward(model, tmp_path, packed=True)
+        found = [_run(packed, mixed), _run(packed, mixed)]
+        expected = _run(_forward(model, tmp_path), mixed)
+    assert packed.packed
+    for each in found:
+        _close(each, expected)
+    assert abs(expected[0] - _run(packed, INPUTS)[0]).max() > 1e-3, "what is hidden makes a difference"
+    assert [record.message for record in caplog.records if record.name == "ragwright"] == [
+        f"{model.name}: questions filled up with tokens that the others do not see are computed padded"
+    ]
+    twin, own = packed._unpacked()._module, packed._model._module
+    assert all(a is b for a, b in zip(twin.parameters(), own.parameters(), strict=True))
+
+
 def _small_memory(forward: TorchForward, monkeypatch: pytest.MonkeyPatch, tokens: int) -> list[int]:
     """Let the device hold so many tokens only; the sizes of the batches that were tried."""
     launch = forward._model.launch
@@ -180,13 +202,14 @@ def test_what_does_not_fit_is_computed_in_smaller_batches_with_the_same_results(
     tmp_path: Path, small_model: MakeModel, monkeypatch: pytest.MonkeyPatch, head: bool, packed: bool
 ) -> None:
     model = small_model(head=head)
-    forward = _forward(model, tmp_path, head=head, packed=packed)
+    forward = _forward(model, tmp_path, head=head, packed=packed, batch_tokens=70)
     expected = _run(forward, INPUTS)
     tried = _small_memory(forward, monkeypatch, 50)
     _close(_run(forward, INPUTS), expected)
     assert max(tried) > 50
     assert forward.budget.tokens <= 50
-    assert _forward(model, tmp_path, head=head, packed=packed).budget.tokens == forward.budget.tokens
+    again = _forward(model, tmp_path, head=head, packed=packed, batch_tokens=70)
+    assert again.budget.tokens == forward.budget.tokens
     before = len(tried)
     _close(_run(forward, INPUTS), expected)
     assert max(tried[before:]) <= 50, "it is remembered"
@@ -242,8 +265,11 @@ def test_a_remembered_budget_is_the_models_own_and_a_damaged_file_is_no_budget(t
     for content in ("", "[1]", json.dumps({"a": "many", "b": -1})):
         file.write_text(content)
         assert TokenBudget(1_000, tmp_path, key="a").tokens == 1_000
-    TokenBudget(1_000, tmp_path, key="a").halve(4)
-    assert TokenBudget(1_000, tmp_path, key="a").tokens == 2
+    budget = TokenBudget(1_000, tmp_path, key="a")
+    budget.halve(4)
+    assert budget.tokens == 2
+    assert TokenBudget(1_000, tmp_path, key="a").tokens == 1_000, "a small batch tells of a bad moment"
+    TokenBudget(1_000, tmp_path, key="a").halve(1_000)
     assert [path.name for path in tmp_path.iterdir()] == [file.name], "no scratch file is left"
 
 

@@ -99,7 +99,13 @@ def _documents(workspace: Workspace, dataset: Dataset | None) -> list[tuple[Docu
     if dataset is not None and dataset.texts:
         made = (as_document(t.source, t.text, title=t.title, metadata=t.metadata) for t in dataset.texts)
         return [(each, workspace.config.domain) for each in made]
-    workspace.live()
+    if workspace.existing_live() is None:
+        raise InputError(
+            f"workspace {workspace.folder} holds no documents to learn from; run, one after the other:\n"
+            "ragwright ingest PATH --set encoder.precision=auto\n"
+            "ragwright quantize\n"
+            'ragwright ingest --rebuild, with precision = "int8" under [encoder] in ragwright.toml'
+        )
     return [(each.document, each.domain) for each in workspace.catalog.documents()]
 
 

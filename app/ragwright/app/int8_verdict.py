@@ -90,6 +90,14 @@ class Verdict:
     created: str
     versions: dict[str, str]
 
+    def doubts(self) -> list[tuple[str, float]]:
+        """Measures whose interval includes the limit, each with the end that lies on the other side of it."""
+        return [
+            (each.measure, each.high if each.loss <= MOST_LOSS else each.low)
+            for each in self.losses
+            if each.low <= MOST_LOSS <= each.high
+        ]
+
 
 def judge(corpus: Corpus, usual: Encoder, int8: Encoder, *, model: str, seed: int) -> Verdict:
     """Ask both models, and compare.
@@ -146,10 +154,12 @@ class _Found:
         passages = [Passage(chunk.context + chunk.text) for chunk in corpus.chunks]
         vectors = np.stack([each.vector for each in encoder.encode_passages(passages)])
         asked = encoder.encode_queries([question.text for question in corpus.questions])
-        blocks = [asked[start : start + _BLOCK] @ vectors.T for start in range(0, len(asked), _BLOCK)]
-        ranked = np.concatenate([np.argsort(-each, axis=1, kind="stable")[:, :_RANKED] for each in blocks])
-        scores = (asked[:, None, :] * vectors[ranked]).sum(axis=2)
-        return cls(vectors, ranked, scores)
+        ranked, scores = [], []
+        for start in range(0, len(asked), _BLOCK):
+            cosines = asked[start : start + _BLOCK] @ vectors.T
+            ranked.append(np.argsort(-cosines, axis=1, kind="stable")[:, :_RANKED])
+            scores.append(np.take_along_axis(cosines, ranked[-1], axis=1))
+        return cls(vectors, np.concatenate(ranked), np.concatenate(scores))
 
 
 def _rows(corpus: Corpus, found: _Found) -> list[Row]:

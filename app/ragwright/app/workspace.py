@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragwright.core.errors import ConfigError, IndexDamaged, InputError
+from ragwright.core.errors import IndexDamaged, InputError
 
 if TYPE_CHECKING:
     from ragwright.core.config import Config
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from ragwright.ingest.catalog_values import Manifest
     from ragwright.ingest.pipeline import IngestSettings
     from ragwright.ingest.writer import Target
+    from ragwright.retrieval.cross_encoder import CrossEncoder
     from ragwright.retrieval.encoder import TransformerEncoder
     from ragwright.retrieval.forward import Compute
     from ragwright.retrieval.late_interaction import LateInteraction
-    from ragwright.retrieval.search import HybridRetriever, SearchOptions
+    from ragwright.retrieval.search import HybridRetriever, ModelReranking, SearchOptions
     from ragwright.retrieval.tokens import ModelTokenizer
 
 
@@ -43,6 +45,8 @@ class Workspace:
         self._open = ExitStack()
         self._indexes: dict[str, ChunkIndex] = {}  # open ones, by version
         self._retrievers: dict[str, HybridRetriever] = {}
+        self._rerankers: dict[str, Reranker] = {}  # opened ones, by method
+        self._rerankers_lock = threading.Lock()
 
     def close(self) -> None:
         """Release everything that was opened, in reverse order."""
@@ -66,35 +70,39 @@ class Workspace:
         settings = self.config.encoder
         return load_encoder(settings.model, self.compute, dimension=settings.dimension)
 
-    @cached_property
-    def reranker(self) -> Reranker | None:
-        """What search.rerank asks for; None where it needs no model. Concurrent calls are joined.
+    def reranker(self, method: ModelReranking) -> Reranker:
+        """What reranks by a method, opened when it is first asked for. Concurrent calls are joined.
 
         Raises:
-            ConfigError: A cross-encoder is asked for and none is set.
+            InputError: A cross-encoder is asked for and none is set.
+            ModelError: The model is not there, or is none for this method.
         """
-        from ragwright.retrieval.coalesce import JoinedReranker
+        with self._rerankers_lock:
+            if method not in self._rerankers:
+                from ragwright.retrieval.coalesce import JoinedReranker
 
-        kind, settings = self.config.search.rerank, self.config.reranker
-        if kind == "cross":
-            from ragwright.retrieval.cross_encoder import load_cross_encoder
+                opened = self._cross_encoder() if method == "cross" else self._late_interaction()
+                self._rerankers[method] = JoinedReranker(opened)
+            return self._rerankers[method]
 
-            if settings.model is None:
-                raise ConfigError(
-                    "search.rerank is cross, and reranker.model is not set; set it to a CrossEncoder folder "
-                    "or the id of a downloaded one, or search.rerank to late or evidence"
-                )
-            return JoinedReranker(load_cross_encoder(settings.model, self.compute))
-        return JoinedReranker(self._late_interaction()) if kind == "late" else None
+    def _cross_encoder(self) -> CrossEncoder:
+        from ragwright.retrieval.cross_encoder import load_cross_encoder
+
+        if self.config.reranker.model is None:
+            raise InputError(
+                "search.rerank is cross, and reranker.model is not set; set it to a CrossEncoder folder "
+                "or the id of a downloaded one, or search.rerank to late or evidence"
+            )
+        return load_cross_encoder(self.config.reranker.model, self.compute)
 
     def _late_interaction(self) -> LateInteraction:
         from ragwright.retrieval.late_interaction import LateInteraction
         from ragwright.retrieval.memory import Once
         from ragwright.retrieval.multi_vector import open_token_model
 
-        settings = self.config.reranker
-        encoder = self.config.encoder
-        if settings.model is None:
+        settings, encoder = self.config.reranker, self.config.encoder
+        # where cross is configured, the one model is a cross-encoder, and a single search may ask for late
+        if settings.model is None or self.config.search.rerank == "cross":
             rules = open_token_model(encoder.model, dimension=encoder.dimension)
         else:
             rules = open_token_model(settings.model)
@@ -299,11 +307,28 @@ class Workspace:
                 f"{SCHEMA_VERSION}; run: ragwright ingest --rebuild"
             )
         if manifest.fingerprint != self.encoder.fingerprint:
+            both = manifest.dimension, self.encoder.dimension
+            then, now = both if both[0] != both[1] else (None, None)
+            made = self._named(manifest.model, manifest.fingerprint, then)
+            configured = self._named(self.config.encoder.model, self.encoder.fingerprint, now)
             raise IndexDamaged(
-                f"index {version} was made with {manifest.model} ({manifest.fingerprint}), and the "
-                f"configured model is {self.config.encoder.model} ({self.encoder.fingerprint}); "
-                "set encoder.model and encoder.precision back, or run: ragwright ingest --rebuild"
+                f"index {version} was made with {made}, and the configured model is {configured}; "
+                "set encoder.model, encoder.precision and encoder.dimension back, "
+                "or run: ragwright ingest --rebuild"
             )
+
+    def _named(self, model: str, fingerprint: str, dimension: int | None) -> str:
+        """A model as messages name it; the dimension where it is told."""
+        facts = [fingerprint, *(["int8"] if self.is_int8(fingerprint) else [])]
+        if dimension is not None:
+            facts.append(f"{dimension} dimensions")
+        return f"{model} ({', '.join(facts)})"
+
+    def is_int8(self, fingerprint: str) -> bool:
+        """Whether this is the name of an int8 model that is accepted here, or was."""
+        from ragwright.retrieval.quantised import is_int8
+
+        return is_int8(fingerprint, self.compute.cache)
 
     def target(self, version: str, index: ChunkIndex) -> Target:
         """Where an ingest writes."""

@@ -29,7 +29,10 @@ class MissingExtra(RagwrightError):  # noqa: N818 - the name says what to do
     """An optional package is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed; run: pip install 'ragwright[{extra}]'")
+        super().__init__(
+            f"{package} is not installed; run in the checkout: "
+            f".venv/bin/pip install --constraint constraints.txt '.[{extra}]'"
+        )
 
 
 class ServiceError(RagwrightError):

@@ -44,6 +44,7 @@ class _Piece:
         lengths: Tokens of each, shape (b,).
         ranges: Ranges of all, shape (r, 2).
         counts: How many ranges each has, shape (b,).
+        attended: How many tokens of each are seen, shape (b,); -1: all.
     """
 
     rows: Ints
@@ -52,6 +53,7 @@ class _Piece:
     lengths: Ints
     ranges: Ints
     counts: Ints
+    attended: Ints
 
     @classmethod
     def of(cls, inputs: Sequence[ModelInput], rows: Ints) -> _Piece:
@@ -63,12 +65,14 @@ class _Piece:
             lengths=np.array([len(each.ids) for each in chosen]),
             ranges=np.concatenate([each.ranges for each in chosen]),
             counts=np.array([len(each.ranges) for each in chosen]),
+            attended=np.array([-1 if each.attended is None else each.attended for each in chosen]),
         )
 
     def inputs(self) -> list[ModelInput]:
         ids, types = (np.split(each, np.cumsum(self.lengths)[:-1]) for each in (self.ids, self.types))
         ranges = np.split(self.ranges, np.cumsum(self.counts)[:-1])
-        return [ModelInput(*each) for each in zip(ids, ranges, types, strict=True)]
+        attended = [None if count < 0 else int(count) for count in self.attended]
+        return [ModelInput(*each) for each in zip(ids, ranges, types, attended, strict=True)]
 
 
 def _types(each: ModelInput) -> Ints:
@@ -162,7 +166,10 @@ class _Crew:
         """Send pieces and take results; once a process died, every piece gets that as its error."""
         while (work := self._work.get()) is not None:
             piece, future = work
-            found = self._failure or _asked(pipe, process, device, piece)
+            try:
+                found = self._failure or _asked(pipe, process, device, piece)
+            except BaseException as error:  # noqa: BLE001 - raised in the caller, who waits
+                found = _DeadError(f"what {device} computed could not be taken over: {error!r}")
             if isinstance(found, _DeadError):
                 self._failure = found
             if isinstance(found, ModelError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,12 @@ Precision = Literal["auto", "bf16", "fp32", "int8"]
 _CPU_CALL_TOKENS = 65_536
 _CARD_CALL_TOKENS = 1_048_576
 
-_DRIVER = Path("/proc/driver/nvidia/version")
+# Characters that are shown of OpenVINO's reason, which may hold whole graphs.
+_REASON = 200
+
+_LOGGER = logging.getLogger("ragwright")
+# What an NVIDIA driver shows on Linux, and under Windows' subsystem for it.
+_DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/dev/dxg"))
 
 
 class Forward(Protocol):
@@ -56,7 +62,7 @@ class Compute:
 
     def on_card(self) -> bool:
         """Whether a card will compute; without an NVIDIA driver that is known without importing torch."""
-        if self.backend == "openvino" or not _DRIVER.exists():
+        if self.backend == "openvino" or not any(path.exists() for path in _DRIVERS):
             return False
         from ragwright.retrieval.torch_model import has_cuda
 
@@ -97,15 +103,25 @@ class Compute:
     def _load(self, model: ModelFolder, head: bool, quantised: Path | None) -> Forward:
         if quantised is None and (self.backend == "torch" or (self.backend == "auto" and self.on_card())):
             return self._torch(model, head)
+        wanted = self.backend == "openvino" or quantised is not None
         try:
             from ragwright.retrieval.openvino_model import OpenVinoForward
 
             return OpenVinoForward(model, self, head=head, quantised=quantised)
-        except ImportError:
-            if self.backend == "openvino" or quantised is not None:
+        except ImportError as error:
+            if error.name != "openvino":
+                raise
+            if wanted:
                 raise ModelError(
                     "openvino is not installed; run: pip install openvino, or set encoder.backend=torch"
                 ) from None
+        except RuntimeError as error:  # so it says that it cannot convert a model
+            reason = " ".join(str(error).split())[:_REASON]
+            if wanted:
+                raise ModelError(
+                    f"OpenVINO cannot convert {model.name}: {reason}; set encoder.backend=torch"
+                ) from None
+            _LOGGER.warning("%s is run by torch, since OpenVINO cannot convert it: %s", model.name, reason)
         return self._torch(model, head)
 
     def _torch(self, model: ModelFolder, head: bool) -> Forward:

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ragwright.core.errors import ModelError
+from ragwright.retrieval.activations import Activation, Rows, activation
 
 Pooling = Literal["mean", "cls", "lasttoken"]
-Rows = NDArray[np.float32]
 Projection = Callable[[Rows], Rows]
 """A layer behind the pooling: rows of vectors to rows of other vectors."""
 
@@ -46,7 +45,7 @@ class Head:
     Attributes:
         pooling: Which token vectors count.
         pools_prompt: Whether the prompt's tokens count in the mean.
-        projections: Applied one after the other to what is pooled; a last normalising one is left out.
+        projections: Applied one after the other to what is pooled; normalising ones at the end are left out.
         dimension: Length of a vector behind them; None: that of the token vectors.
         digests: What the vectors depend on beside the transformer and the pooling's name.
     """
@@ -71,12 +70,33 @@ class Dense:
 
     weight: Rows
     bias: Rows
-    activation: Callable[[Rows], Rows]
+    activation: Activation
     digest: str
 
     def __call__(self, rows: Rows) -> Rows:
         """Rows of shape (n, in) to rows of shape (n, out)."""
         return self.activation(rows @ self.weight.T + self.bias)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerNorm:
+    """Rows of mean 0 and variance 1, then scaled and shifted (Ba et al. 2016, arXiv:1607.06450).
+
+    Attributes:
+        weight: Scales, shape (dim,).
+        bias: Shifts, shape (dim,).
+        digest: Of both.
+    """
+
+    weight: Rows
+    bias: Rows
+    digest: str
+
+    def __call__(self, rows: Rows) -> Rows:
+        """Rows of shape (n, dim) to rows of the same shape."""
+        centred = rows - rows.mean(axis=-1, keepdims=True)
+        variance = np.square(centred).mean(axis=-1, keepdims=True)
+        return np.asarray(centred / np.sqrt(variance + _LEAST_VARIANCE) * self.weight + self.bias, np.float32)
 
 
 def unit_rows(vectors: Rows) -> Rows:
@@ -85,37 +105,12 @@ def unit_rows(vectors: Rows) -> Rows:
     return np.asarray(vectors / np.maximum(norms, 1e-12)[:, None], np.float32)
 
 
-def sigmoid(rows: Rows) -> Rows:
-    """The logistic function, without overflow on either side."""
-    return np.asarray(0.5 * (np.tanh(0.5 * rows) + 1.0), np.float32)
-
-
-_ACTIVATIONS: dict[str, Callable[[Rows], Rows]] = {
-    "Identity": lambda rows: rows,
-    "Tanh": np.tanh,
-    "Sigmoid": sigmoid,
-    "ReLU": lambda rows: np.maximum(rows, 0.0),
-    "SiLU": lambda rows: rows * sigmoid(rows),
-}
-
-
-def activation(declared: str, *, path: Path) -> Callable[[Rows], Rows]:
-    """The activation that a folder names by its torch class.
-
-    Raises:
-        ModelError: It is none of those that are computed here.
-    """
-    package, _, name = declared.rpartition(".")
-    if name not in _ACTIVATIONS or not package.startswith("torch."):
-        raise ModelError(
-            f"{path} has the activation {declared}; supported are {', '.join(_ACTIVATIONS)} of torch: "
-            "choose another model"
-        )
-    return _ACTIVATIONS[name]
-
-
-def read_head(path: Path) -> Head:
+def read_head(path: Path, *, setting: str = "encoder.model") -> Head:
     """How a folder pools; a plain transformer, which has no list of layers, is pooled by the mean.
+
+    Args:
+        path: The model folder.
+        setting: The setting that names it, for the messages.
 
     Raises:
         ModelError: A layer that is not computed here: the vectors would be wrong without it.
@@ -123,25 +118,27 @@ def read_head(path: Path) -> Head:
     layers = read_layers(path)
     if layers is None:
         return Head()
-    _check_order(path, layers)
+    _check_order(path, layers, setting)
     settings = read_json(layers[1].folder / "config.json")
-    pooling, pools_prompt = _pooling(path, settings), settings.get("include_prompt") is not False
+    pooling = _pooling(path, settings, setting)
+    pools_prompt = settings.get("include_prompt") is not False
     if pooling == "cls" and not pools_prompt:
         raise ModelError(
             f"model folder {path} pools by the first token behind its prompt; supported are models that pool "
-            "the very first token, or the mean: set encoder.model to such a model"
+            f"the very first token, or the mean: set {setting} to such a model"
         )
     behind = layers[2:]
     while behind and behind[-1].name == "Normalize":
         behind = behind[:-1]
-    found = [unit_rows if each.name == "Normalize" else read_dense(each.folder) for each in behind]
+    found = [_READ[each.name](each.folder) for each in behind]
     dense = [each for each in found if isinstance(each, Dense)]
+    digests = (each.digest if isinstance(each, Dense | LayerNorm) else "unit" for each in found)
     return Head(
         pooling,
         pools_prompt,
         tuple(found),
         len(dense[-1].weight) if dense else None,
-        (*(each.digest if isinstance(each, Dense) else "unit" for each in found), *_without(pools_prompt)),
+        (*digests, *_without(pools_prompt)),
     )
 
 
@@ -149,24 +146,24 @@ def _without(pools_prompt: bool) -> tuple[str, ...]:
     return () if pools_prompt else ("without prompt",)
 
 
-def _check_order(path: Path, layers: Sequence[Layer]) -> None:
+def _check_order(path: Path, layers: Sequence[Layer], setting: str) -> None:
     names = [each.name for each in layers]
-    strange = [name for name in names if name not in ("Transformer", "Pooling", "Dense", "Normalize")]
+    strange = [name for name in names if name not in ("Transformer", "Pooling", *_READ)]
     if strange or names[:2] != ["Transformer", "Pooling"] or {"Transformer", "Pooling"} & {*names[2:]}:
         seen = f"the layer {strange[0]}" if strange else f"the layers {', '.join(names) or 'none'}"
         raise ModelError(
             f"model folder {path} has {seen}; supported are Transformer and Pooling, and behind them "
-            "Dense and Normalize: set encoder.model to such a model"
+            f"{', '.join(_READ)}: set {setting} to such a model"
         )
 
 
-def _pooling(path: Path, settings: dict[str, Any]) -> Pooling:
+def _pooling(path: Path, settings: dict[str, Any], setting: str) -> Pooling:
     modes = _pooling_modes(settings)
     if len(modes) == 1 and modes[0] in _MODES:
         return _MODES[modes[0]]
     raise ModelError(
         f"model folder {path} pools by {modes}; supported are mean_tokens, cls_token and lasttoken, "
-        "one of them: set encoder.model to such a model"
+        f"one of them: set {setting} to such a model"
     )
 
 
@@ -198,12 +195,7 @@ def read_dense(folder: Path, *, reads: str = "sentence_embedding") -> Dense:
     if settings.get("use_residual") or settings.get("module_input_name", reads) != reads:
         what = "a residual connection" if settings.get("use_residual") else settings["module_input_name"]
         raise ModelError(f"{path} asks for {what}, which is not supported here: choose another model")
-    if not weights.is_file():
-        raise ModelError(
-            f"model folder {folder} has no model.safetensors; only safetensors weights are loaded, "
-            "so save the model with safe_serialization=True"
-        )
-    content = weights.read_bytes()
+    content = _weights(weights)
     tensors = _tensors(content, weights)
     weight = tensors.get("linear.weight", np.zeros(0, np.float32))
     if weight.ndim != 2:
@@ -212,6 +204,43 @@ def read_dense(folder: Path, *, reads: str = "sentence_embedding") -> Dense:
     digest = hashlib.sha256(content + str(named).encode()).hexdigest()
     bias = tensors.get("linear.bias", np.zeros(len(weight), np.float32))
     return Dense(weight, bias, activation(str(named), path=path), digest)
+
+
+def read_layer_norm(folder: Path) -> LayerNorm:
+    """A normalising layer from its weights.
+
+    Args:
+        folder: Holds `model.safetensors`.
+
+    Raises:
+        ModelError: The file is absent or damaged.
+    """
+    weights = folder / "model.safetensors"
+    content = _weights(weights)
+    tensors = _tensors(content, weights)
+    if not {"norm.weight", "norm.bias"} <= tensors.keys():
+        raise ModelError(f"{weights} holds no norm.weight and norm.bias; get the model again")
+    digest = hashlib.sha256(content).hexdigest()
+    return LayerNorm(tensors["norm.weight"], tensors["norm.bias"], digest)
+
+
+# torch's default, which no folder changes.
+_LEAST_VARIANCE = 1e-5
+
+_READ: dict[str, Callable[[Path], Projection]] = {
+    "Dense": read_dense,
+    "LayerNorm": read_layer_norm,
+    "Normalize": lambda folder: unit_rows,
+}
+
+
+def _weights(path: Path) -> bytes:
+    if not path.is_file():
+        raise ModelError(
+            f"model folder {path.parent} has no {path.name}; only safetensors weights are loaded, "
+            "so save the model with safe_serialization=True"
+        )
+    return path.read_bytes()
 
 
 def _tensors(content: bytes, path: Path) -> dict[str, Rows]:

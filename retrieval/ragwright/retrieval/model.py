@@ -49,6 +49,7 @@ class ModelFolder:
         pools_prompt: Whether the prompt's tokens count in the mean.
         projections: Applied one after the other to what is pooled.
         padding: Token id to pad with; heads of decoders know the last token by it.
+        typed: Whether it reads two texts together, told apart by token types.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class ModelFolder:
     pools_prompt: bool = True
     projections: tuple[Projection, ...] = ()
     padding: int = 0
+    typed: bool = False
 
 
 def open_model(name: str, *, dimension: int | None = None) -> ModelFolder:

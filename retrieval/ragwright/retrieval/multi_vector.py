@@ -93,6 +93,12 @@ def open_token_model(name: str, *, dimension: int | None = None) -> TokenModel:
     kinds = read_json(path / "config.json").get("architectures") or ()
     if declared.get("model_type") in _KINDS:
         return _multi_vector(path, name, declared)
+    crosses = any(str(kind).endswith("ForSequenceClassification") for kind in kinds)
+    if declared.get("model_type") == "CrossEncoder" or (crosses and read_layers(path) is None):
+        raise ModelError(
+            f"model folder {path} is a cross-encoder, which gives tokens no vectors of use: set "
+            "search.rerank=cross, or reranker.model to a MultiVectorEncoder or an embedder"
+        )
     if "HF_ColBERT" in kinds:
         raise ModelError(
             f"model folder {path} has Stanford's ColBERT layout, which is not read here; {RESAVE}"

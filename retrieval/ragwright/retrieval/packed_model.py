@@ -7,6 +7,7 @@ all, whichever gives what the padded model gives.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -53,6 +54,8 @@ class PackedModel:
         self._base = module.base_model
         self._head = head
         self._shift = shift
+        self._positions = positions
+        self._padding = padding_id(module.config.to_dict())
         self._typed = takes(self._base, "token_type_ids")
         self._before = module.config._attn_implementation
         self._probe = _probe(module.config, self._typed, min(positions, 24))
@@ -63,6 +66,13 @@ class PackedModel:
         except PackingError:
             self.undo()
             raise
+
+    def padded(self) -> PaddedModel:
+        """The same weights as a model for padded batches, beside this one; only without a head."""
+        shared = {id(each): each for each in [*self._module.parameters(), *self._module.buffers()]}
+        twin = copy.deepcopy(self._module, shared)
+        twin.set_attn_implementation(self._before)
+        return PaddedModel(twin, head=False, positions=self._positions)
 
     def undo(self) -> None:
         """Set the module back to padded batches."""
@@ -130,9 +140,14 @@ class PackedModel:
         begins, ends = batch.edges[:-1], batch.edges[1:]
         if not self._head:
             return Wanted.of(inputs, batch.rows, begins)
-        starts = ends - 1 if self.head_reads == "last" else begins
+        starts = self._last(batch) if self.head_reads == "last" else begins
         lengths = ends - begins if self.head_reads == "mean" else np.ones_like(begins)
         return Wanted(starts, lengths, np.arange(len(batch.edges)))
+
+    def _last(self, batch: Packed) -> Ints:
+        """Where each sequence's last token stands that is not the padding token, which heads pass over."""
+        real = np.where(batch.ids != self._padding, np.arange(len(batch.ids)), -1)
+        return np.maximum(np.maximum.reduceat(real, batch.edges[:-1]), batch.edges[:-1])
 
     def _scores(self, ids: Any, pooled: Any) -> Any:
         """The head's outputs, shape (b, labels), from one vector for each sequence, shape (b, dim)."""

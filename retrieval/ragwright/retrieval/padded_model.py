@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ragwright.core.errors import ModelError
 from ragwright.retrieval.batches import Batch, Ints, ModelInput, make_batches
 from ragwright.retrieval.model import padding_id
 from ragwright.retrieval.transfer import Wanted, means, to_device
@@ -27,7 +28,12 @@ class PaddedModel:
             module: A model, with its scoring head or without any.
             head: Whether it has one.
             positions: Longest sequence that has positions, padding included.
+
+        Raises:
+            ModelError: A head would have to find the last token among padding that has no id.
         """
+        if head and getattr(module.config, "pad_token_id", None) is None:
+            raise ModelError("the model's config.json states no pad_token_id; its head needs one")
         self.config = module.config
         self._module = module
         self._head = head

@@ -25,16 +25,19 @@ class PairFrame:
     behind: Ints
     types: tuple[int, ...]
 
-    def join(self, first: Ints, second: Ints, *, longest: int) -> tuple[Ints, Ints]:
+    def join(self, first: Ints, second: Ints, *, longest: int, cuts_left: bool = False) -> tuple[Ints, Ints]:
         """The ids and token types of a pair, cut as `keep_longest_first` says.
 
         Args:
             first: Ids of the first text, without special tokens.
             second: Ids of the second.
             longest: Most tokens of the pair, special tokens included.
+            cuts_left: Whether texts lose their beginnings instead of their ends.
         """
         room = longest - len(self.before) - len(self.between) - len(self.behind)
         one, two = keep_longest_first(len(first), len(second), room=max(room, 0))
+        if cuts_left:
+            first, second = first[len(first) - one :], second[len(second) - two :]
         parts = (self.before, first[:one], self.between, second[:two], self.behind)
         return np.concatenate(parts), np.repeat(self.types, [len(part) for part in parts])
 

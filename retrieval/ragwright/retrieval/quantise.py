@@ -34,6 +34,18 @@ from ragwright.retrieval.tokens import ModelTokenizer
 _SMOOTH = 0.5
 
 
+def check_quantise(compute: Compute) -> None:
+    """Refuse what `quantised_draft` could not do, before any work.
+
+    Raises:
+        MissingExtra: nncf is not installed.
+        ModelError: See `Compute.check_int8`.
+    """
+    compute.check_int8()
+    with _quiet():
+        _import_nncf()
+
+
 @contextmanager
 def quantised_draft(model: ModelFolder, compute: Compute, texts: Sequence[str]) -> Iterator[QuantisedModel]:
     """The int8 form of a model, for measuring; gone afterwards unless it was accepted meanwhile.
@@ -48,7 +60,7 @@ def quantised_draft(model: ModelFolder, compute: Compute, texts: Sequence[str]) 
         MissingExtra: nncf is not installed.
         ModelError: See `Compute.check_int8`.
     """
-    compute.check_int8()
+    check_quantise(compute)
     if not texts:
         raise InputError("there is no text to learn the ranges of activations from; ingest documents first")
     compute.cache.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ragwright.core.errors import ModelError
 from ragwright.retrieval.model import ModelFolder
 
 VERDICT = "verdict.json"
+_SUFFIX = "-int8"
 _NUMBERS = "model.bin"  # weights, ranges and scales; the names in model.xml differ from run to run
 
 
@@ -60,7 +62,8 @@ def accepted_model(model: ModelFolder, cache: Path) -> QuantisedModel:
     verdict = read_verdict(model, cache)
     if verdict is None:
         raise ModelError(
-            f"{model.name} has no accepted int8 model in {cache}; run: ragwright quantize, "
+            f"{model.name} has no accepted int8 model in {cache}; run: ragwright quantize (where nothing is "
+            "ingested yet, first: ragwright ingest PATH --set encoder.precision=auto), "
             "or set encoder.precision=auto"
         )
     try:
@@ -81,7 +84,25 @@ def read_verdict(model: ModelFolder, cache: Path) -> dict[str, Any] | None:
     Raises:
         ModelError: It cannot be read.
     """
-    path = _place(model, cache) / VERDICT
+    return _read(_place(model, cache) / VERDICT)
+
+
+def is_int8(fingerprint: str, cache: Path) -> bool:
+    """Whether an int8 model of this name is accepted, or was before another took its place.
+
+    Args:
+        fingerprint: Of any model.
+        cache: Folder of converted models. Verdicts in it that cannot be read are passed over.
+    """
+    for path in cache.glob(f"*{_SUFFIX}/{VERDICT}"):
+        with suppress(ModelError):
+            verdict = _read(path) or {}
+            if fingerprint in (verdict.get("fingerprint"), *verdict.get("former", ())):
+                return True
+    return False
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
         verdict = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -98,11 +119,13 @@ def accept(
 
     Args:
         draft: What was measured; its folder, on the disk of the cache, is moved.
-        verdict: Why it is accepted; what JSON takes.
+        verdict: Why it is accepted; what JSON takes. The names of the models whose place it takes are added.
         model: What it was made of.
         cache: Folder of converted models.
     """
     told = {**verdict, "fingerprint": draft.fingerprint}
+    if former := _former(model, cache, now=draft.fingerprint):
+        told["former"] = former
     text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
     (draft.folder / VERDICT).write_text(text, encoding="utf-8")
     place = _place(model, cache)
@@ -116,5 +139,15 @@ def accept(
     return QuantisedModel(place, draft.fingerprint)
 
 
+def _former(model: ModelFolder, cache: Path, *, now: str) -> list[str]:
+    """Names of the models that were accepted before, oldest first; none where the verdict is damaged."""
+    try:
+        verdict = read_verdict(model, cache) or {}
+    except ModelError:
+        return []
+    names = [*verdict.get("former", ()), verdict.get("fingerprint")]
+    return [name for name in names if name not in (None, now)]
+
+
 def _place(model: ModelFolder, cache: Path) -> Path:
-    return cache / f"{model.fingerprint}-int8"
+    return cache / f"{model.fingerprint}{_SUFFIX}"

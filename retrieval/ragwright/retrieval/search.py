@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Literal, NoReturn, Protocol
 
 from ragwright.core.errors import InputError
 from ragwright.core.protocols import (
@@ -25,7 +25,8 @@ from ragwright.retrieval.query_vectors import QueryVectors
 from ragwright.retrieval.terms import Terms
 
 Mode = Literal["hybrid", "dense", "lexical"]
-Reranking = Literal["none", "evidence", "late", "cross"]
+ModelReranking = Literal["late", "cross"]  # what needs a model
+Reranking = Literal["none", "evidence"] | ModelReranking
 
 
 class QueryEncoder(Encoder, Protocol):
@@ -49,8 +50,8 @@ class SearchOptions:
         rrf_k: See `fuse`.
         dense_weight: See `fuse`.
         expansion_weight: What the terms of synonyms weigh against the question's own, 0..1.
-        rerank: What orders the best candidates anew: nothing, their best sentence's evidence score, or the
-            retriever's reranker (by late interaction or by a cross-encoder).
+        rerank: What orders the best candidates anew: nothing, their best sentence's evidence score, or one of
+            the retriever's rerankers (by late interaction or by a cross-encoder).
         rerank_candidates: How many different texts are reranked, `limit` at the least.
         evidence: Share of the best sentence's score that evidence must reach, 0..1.
         budget: Tokens of evidence in all; None sets no bound.
@@ -88,6 +89,12 @@ class _Query:
         return IndexQuery(dense, terms, self.filters)
 
 
+def _no_reranker(method: ModelReranking) -> NoReturn:
+    raise InputError(
+        f"search.rerank is {method}, and no reranker is configured; set search.rerank to none or evidence"
+    )
+
+
 class HybridRetriever:
     """Finds chunks by meaning and by words, and the evidence in them. Any number of threads may ask."""
 
@@ -100,7 +107,7 @@ class HybridRetriever:
         options: SearchOptions,
         expand: Callable[[str], Sequence[str]] = lambda query: (),
         hidden: Callable[[], Collection[str]] = tuple,
-        reranker: Reranker | None = None,
+        reranker: Callable[[ModelReranking], Reranker] = _no_reranker,
     ) -> None:
         """Make a retriever.
 
@@ -111,7 +118,8 @@ class HybridRetriever:
             options: How to search, when a call says nothing else.
             expand: Synonyms of a query's terms.
             hidden: Ids of chunks that are in the index and belong to no committed document: never shown.
-            reranker: Reranks where the options say `late` or `cross`.
+            reranker: Gives what reranks where the options say `late` or `cross`; asked at every such search,
+                and raises `InputError` for one that is not configured.
         """
         self._vectors = QueryVectors(encoder)
         self._encoder = encoder
@@ -163,7 +171,7 @@ class HybridRetriever:
 
         Raises:
             InputError: The query holds no letters or digits, the limit is below 1, or a reranker is asked for
-                that was not given.
+                that is not configured.
         """
         return self.find_many([query], limit=limit, filters=[filters or {}], options=options)[0]
 
@@ -191,8 +199,11 @@ class HybridRetriever:
         """
         chosen = options or self._options
         chosen = replace(chosen, limit=limit) if limit is not None else chosen
+        wanted = [{}] * len(queries) if filters is None else filters
+        if isinstance(queries, str) or isinstance(wanted, Mapping) or len(wanted) != len(queries):
+            raise InputError("find_many wants a list of queries, and as many mappings of filters, or None")
         self._check(queries, chosen)
-        return self._find(queries, filters or [{}] * len(queries), chosen) if queries else []
+        return self._find(queries, wanted, chosen) if queries else []
 
     def _check(self, queries: Sequence[str], options: SearchOptions) -> None:
         for query in queries:
@@ -200,11 +211,8 @@ class HybridRetriever:
                 raise InputError(f"the query {query!r} holds no letters or digits; ask in words")
         if options.limit < 1:
             raise InputError(f"the limit is {options.limit}; ask for at least one hit")
-        if options.rerank in ("late", "cross") and self._reranker is None:
-            raise InputError(
-                f"search.rerank is {options.rerank}, and no reranker is configured; "
-                "set search.rerank to none or evidence"
-            )
+        if options.rerank in ("late", "cross"):
+            self._reranker(options.rerank)
 
     def _find(
         self, texts: Sequence[str], filters: Sequence[Mapping[str, str]], chosen: SearchOptions
@@ -272,10 +280,10 @@ class HybridRetriever:
         """New scores of each query's candidates; None without reranking."""
         if chosen.rerank == "evidence":
             return [_best_sentences(pool, sign) for pool, sign in zip(pools, signs, strict=True)]
-        if chosen.rerank == "none" or self._reranker is None:
+        if chosen.rerank == "none":
             return [None] * len(queries)
         candidates = [[candidate.stored.chunk for candidate in pool] for pool in pools]
-        return [each.tolist() for each in self._reranker.rerank(queries, candidates)]
+        return [each.tolist() for each in self._reranker(chosen.rerank).rerank(queries, candidates)]
 
     def _count_tokens(self, text: str) -> int:
         return len(self._encoder.tokenizer.starts(text))

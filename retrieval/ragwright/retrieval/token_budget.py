@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ _LEAST = 1_024
 _SHARE = 0.5  # of the free memory: what else is on the card may grow
 
 _FILE = "token_budgets.json"
+_LOGGER = logging.getLogger("ragwright")
 
 
 class TokenBudget:
@@ -40,10 +42,16 @@ class TokenBudget:
     def halve(self, failed: int) -> None:
         """Take half of what did not fit from now on, in later processes as well.
 
+        A batch of less than half of the budget tells more of what else is on the device at the moment than of
+        the model, so this process alone heeds it.
+
         Args:
             failed: Tokens of the batch that did not fit.
         """
-        self.tokens = max(1, min(self.tokens, failed // 2))
+        former, self.tokens = self.tokens, max(1, min(self.tokens, failed // 2))
+        _LOGGER.info("%d tokens did not fit: from now on at most %d at once", failed, self.tokens)
+        if 2 * failed < former:
+            return
         known = _read(self._file)
         known[self._key] = self.tokens
         _write(self._file, known)

@@ -119,6 +119,10 @@ class ModelTokenizer:
         """How many special tokens stand behind a text."""
         return len(self._behind)
 
+    def tokens_before(self, prompt: str) -> int:
+        """How many tokens stand before a text behind a prompt: the prompt's, and the special ones."""
+        return len(self._before) + len(self.encode_plain([prompt])[0])
+
     def token_id(self, token: str) -> int | None:
         """The id of a token of the vocabulary; None for one it does not know."""
         found = self._tokenizer.token_to_id(token)

@@ -6,7 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Lock
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from ragwright.core.errors import ModelError
 from ragwright.retrieval.batches import Ints, ModelInput, Receive
 from ragwright.retrieval.forward import Compute
+from ragwright.retrieval.memory import Once
 from ragwright.retrieval.model import ModelFolder
 from ragwright.retrieval.packed_model import PackedModel, place
 from ragwright.retrieval.padded_model import PaddedModel
@@ -23,11 +24,14 @@ from ragwright.retrieval.token_budget import TokenBudget, default_tokens
 from ragwright.retrieval.transfer import Returning, Wanted, means, to_device
 from ragwright.retrieval.varlen_attention import PackingError
 
+_Model = PackedModel | PaddedModel
+
 
 def load_module(model: ModelFolder, *, head: bool = False) -> Any:
     """The transformer as a `torch.nn.Module` in fp32 evaluation mode, with its scoring head or without any.
 
-    Only safetensors weights are read, and no code from the folder is run.
+    Only safetensors weights are read, and no code from the folder is run. Its attribute `reads_types` says
+    whether it is given token types.
     """
     with _quiet():
         from safetensors import SafetensorError
@@ -45,13 +49,14 @@ def load_module(model: ModelFolder, *, head: bool = False) -> Any:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"model folder {model.path} cannot be loaded: {error}") from None
     module.config.use_cache = False  # decoders would keep what only a next token needs
+    module.reads_types = (head or model.typed) and takes_types(module)
     return module.eval()
 
 
 def traceable(module: Any, *, head: bool) -> tuple[Any, tuple[Any, ...]]:
-    """A module from ids, mask and, with a head, token types to its one output; and an example input.
+    """A module from ids, mask and, where it reads them, token types to its one output; an example input.
 
-    The output is token vectors, or the head's. Token types are asked for only where the model has any.
+    The output is token vectors, or the head's.
     """
     import torch
 
@@ -67,7 +72,7 @@ def traceable(module: Any, *, head: bool) -> tuple[Any, tuple[Any, ...]]:
 
     most = min(100, module.config.vocab_size)
     ids = torch.randint(min(5, most - 1), most, (2, 17))
-    types = (torch.zeros_like(ids),) if head and takes_types(module) else ()
+    types = (torch.zeros_like(ids),) if module.reads_types else ()
     return OneOutput().eval(), (ids, torch.ones_like(ids), *types)
 
 
@@ -78,11 +83,9 @@ def takes_types(module: Any) -> bool:
 
 def has_cuda() -> bool:
     """Whether torch is installed, was built for CUDA and sees a card."""
-    try:
-        import torch
-    except ImportError:
-        return False
-    return bool(torch.cuda.is_available())
+    with suppress(ImportError):
+        return bool(cards())
+    return False
 
 
 def cards() -> tuple[str, ...]:
@@ -144,6 +147,8 @@ class TorchForward:
             self._model = self._load(model, self._precision(compute), head=head, packed=packed)
             self.packed = isinstance(self._model, PackedModel)
             self.budget = self._token_budget(model, compute, head=head)
+        self._name = model.name
+        self._unpacked = Once(self._make_unpacked)
         self._graphs = None
         if graphs and self._on_card and not head and isinstance(self._model, PackedModel):
             self._graphs = QueryGraphs(self._model, self._device)
@@ -155,21 +160,28 @@ class TorchForward:
             ModelError: A single sequence does not fit into the card's memory.
         """
         last: Returning | None = None
-        for returning in self._results(inputs):
-            if last is not None:
-                last.deliver(receive)
-            last = returning
+        for model, rows in self._shares(inputs):
+            for returning in self._results(model, inputs, rows):
+                if last is not None:
+                    last.deliver(receive)
+                last = returning
         if last is not None:
             last.deliver(receive)
 
-    def _results(self, inputs: Sequence[ModelInput]) -> Iterator[Returning]:
+    def _shares(self, inputs: Sequence[ModelInput]) -> Iterator[tuple[_Model, Ints]]:
+        """Which model computes which inputs: tokens that the others do not see cannot be packed."""
+        hidden = np.array([self.packed and each.attended is not None for each in inputs], bool)
+        yield self._model, np.flatnonzero(~hidden)
+        if hidden.any():
+            yield self._unpacked(), np.flatnonzero(hidden)
+
+    def _results(self, model: _Model, inputs: Sequence[ModelInput], rows: Ints) -> Iterator[Returning]:
         """Results of one batch after the other; what does not fit is cut again, smaller."""
-        rows = np.arange(len(inputs))
         while len(rows):
             chosen = [inputs[int(row)] for row in rows]
             waiting = np.ones(len(rows), bool)
-            for batch in self._model.cut(chosen, budget=self.budget.tokens):
-                returning = self._try(batch, chosen, rows[batch.rows])
+            for batch in model.cut(chosen, budget=self.budget.tokens):
+                returning = self._try(model, batch, chosen, rows[batch.rows])
                 if returning is None:
                     self._make_room(batch)
                     break
@@ -177,21 +189,28 @@ class TorchForward:
                 yield returning
             rows = rows[waiting]
 
-    def _try(self, batch: Any, inputs: Sequence[ModelInput], rows: Ints) -> Returning | None:
+    def _try(self, model: _Model, batch: Any, inputs: Sequence[ModelInput], rows: Ints) -> Returning | None:
         """A batch's results on their way back; None where the device's memory is too small."""
         try:
             with self._lock, self._current(), self._torch.inference_mode():
-                return Returning(*self._launch(batch, inputs), rows=rows)
+                return Returning(*self._launch(model, batch, inputs), rows=rows)
         except self._torch.OutOfMemoryError:
             return None
 
-    def _launch(self, batch: Any, inputs: Sequence[ModelInput]) -> tuple[Any, Ints | None]:
-        if self._graphs is not None and len(batch.rows) == 1:
+    def _launch(self, model: _Model, batch: Any, inputs: Sequence[ModelInput]) -> tuple[Any, Ints | None]:
+        if self._graphs is not None and model is self._model and len(batch.rows) == 1:
             states = self._graphs.states(batch)
             if states is not None:
                 wanted = Wanted.of(inputs, batch.rows, batch.edges[:-1])
                 return means(states, wanted, to_device(wanted.arrays, self._device)), wanted.bounds
-        return self._model.launch(batch, inputs, self._device)
+        return model.launch(batch, inputs, self._device)
+
+    def _make_unpacked(self) -> PaddedModel:
+        assert isinstance(self._model, PackedModel)  # else nothing is left out of it
+        logging.getLogger("ragwright").info(
+            "%s: questions filled up with tokens that the others do not see are computed padded", self._name
+        )
+        return self._model.padded()
 
     def _make_room(self, batch: Any) -> None:
         """Halve the budget.
@@ -218,7 +237,8 @@ class TorchForward:
                 "encoder.precision is int8, which OpenVINO alone computes; set encoder.backend=openvino, or "
                 "encoder.precision=auto"
             )
-        half = compute.precision == "bf16" or (compute.precision == "auto" and self._on_card)
+        native = self._on_card and self._torch.cuda.is_bf16_supported(including_emulation=False)
+        half = compute.precision == "bf16" or (compute.precision == "auto" and native)
         return self._torch.bfloat16 if half else self._torch.float32
 
     def _load(self, model: ModelFolder, dtype: Any, *, head: bool, packed: bool) -> PackedModel | PaddedModel:
@@ -282,6 +302,6 @@ def _quiet() -> Iterator[None]:
     finally:
         logger.setLevel(level)
         if before is None:
-            del os.environ["TQDM_DISABLE"]
+            os.environ.pop("TQDM_DISABLE", None)  # another load may have been quicker
         else:
             os.environ["TQDM_DISABLE"] = before

@@ -41,8 +41,10 @@ def status(
     if held is None:
         session.console.out(f"workspace {workspace.folder} is empty; next: ragwright ingest PATH")
         return 0
-    engine = "server" if session.config.index.url else "embedded"
-    session.console.table(["what", "value"], _rows(workspace.folder, held, engine))
+    index = session.config.index
+    engine = "server" if index.url else "embedded"
+    rows = _rows(workspace.folder, held, engine, quantization=index.quantization)
+    session.console.table(["what", "value"], rows)
     for source, reason in held.failures.items():
         session.console.out(Styled("failed ", "red"), escape_control(source, keep=""), f": {reason}")
     for source in held.sources:
@@ -58,6 +60,7 @@ class _Holdings:
     failures: Mapping[str, str]
     sources: Sequence[str]
     bytes_on_disk: int
+    int8: bool
 
 
 def _read(workspace: Workspace, version: str, manifest: Manifest, *, documents: bool) -> _Holdings:
@@ -68,6 +71,7 @@ def _read(workspace: Workspace, version: str, manifest: Manifest, *, documents: 
         workspace.catalog.failures(),
         list(workspace.catalog.sources()) if documents else [],
         _folder_bytes(workspace.folder),
+        workspace.is_int8(manifest.fingerprint),
     )
 
 
@@ -84,12 +88,14 @@ def _as_document(folder: Path, held: _Holdings | None, *, documents: bool) -> di
     }
 
 
-def _rows(folder: Path, held: _Holdings, engine: str) -> list[tuple[str, str]]:
+def _rows(folder: Path, held: _Holdings, engine: str, *, quantization: str) -> list[tuple[str, str]]:
     manifest, counts = held.manifest, held.counts
     return [
         ("workspace", f"{folder} ({_megabytes(held.bytes_on_disk)})"),
         ("index", f"{held.version}, {engine}"),
         ("model", f"{manifest.model} ({manifest.fingerprint}, {manifest.dimension} dimensions)"),
+        ("precision", "int8" if held.int8 else "not int8"),
+        ("index.quantization", f"{quantization}, as configured"),
         ("domains", ", ".join(manifest.chunkers)),
         ("documents", f"{counts.documents:,} ({_megabytes(counts.bytes)}, {counts.characters:,} characters)"),
         ("chunks", f"{counts.chunks:,}"),
