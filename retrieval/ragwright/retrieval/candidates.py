@@ -87,23 +87,32 @@ class Ranking:
         return [*first, *(Scored(hit.id, hit.score + shift) for hit in rest)]
 
 
+# Where chunks turn out to be of equal text, so many more are asked for than are missing.
+_SPARE = 2
+
+
 def distinct(rankings: Sequence[Sequence[Scored]], fetch: Fetch, *, wanted: int) -> list[list[Candidate]]:
     """For each ranking the best chunks with different texts, in its order.
 
     Args:
         rankings: Best first.
-        fetch: Gives chunks by id; asked as many at a time as are wanted, for all rankings at once.
+        fetch: Gives chunks by id; asked for all rankings at once, until every one has its chunks.
         wanted: At most this many for each ranking.
     """
     pools: list[dict[str, Candidate]] = [{} for _ in rankings]
-    start, unfinished = 0, [place for place, ranked in enumerate(rankings) if ranked]
-    while unfinished:
-        asked = {place: [hit.id for hit in rankings[place][start : start + wanted]] for place in unfinished}
+    seen = [0] * len(rankings)
+    more = {place: wanted for place, ranked in enumerate(rankings) if ranked}
+    while more:
+        asked = {
+            place: [hit.id for hit in rankings[place][seen[place] : seen[place] + count]]
+            for place, count in more.items()
+        }
         stored = fetch(list(dict.fromkeys(key for ids in asked.values() for key in ids)))
         for place, ids in asked.items():
             _take(pools[place], (stored[key] for key in ids if key in stored), wanted=wanted)
-        start += wanted
-        unfinished = [p for p in unfinished if len(pools[p]) < wanted and start < len(rankings[p])]
+            seen[place] += len(ids)
+        missing = {place: wanted - len(pools[place]) for place in more if seen[place] < len(rankings[place])}
+        more = {place: count + _SPARE for place, count in missing.items() if count > 0}
     return [list(pool.values()) for pool in pools]
 
 
