@@ -14,6 +14,7 @@ import numpy as np
 
 from ragwright.core.errors import ModelError
 from ragwright.retrieval.batches import Ints, ModelInput, Receive
+from ragwright.retrieval.first_token import spare_last_layer
 from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.memory import Once
 from ragwright.retrieval.model import ModelFolder
@@ -73,7 +74,10 @@ def traceable(module: Any, *, head: bool) -> tuple[Any, tuple[Any, ...]]:
     most = min(100, module.config.vocab_size)
     ids = torch.randint(min(5, most - 1), most, (2, 17))
     types = (torch.zeros_like(ids),) if module.reads_types else ()
-    return OneOutput().eval(), (ids, torch.ones_like(ids), *types)
+    example = (ids, torch.ones_like(ids), *types)
+    if head:
+        spare_last_layer(module, example)
+    return OneOutput().eval(), example
 
 
 def takes_types(module: Any) -> bool:
