@@ -40,6 +40,7 @@ def section(document: dict[str, Any]) -> str:
         *(line(row) for row in document["rows"]),
         "",
         f"Versions: {versions}.",
+        *(["", document["remark"]] if "remark" in document else []),
     ]
     return "\n".join(lines)
 
