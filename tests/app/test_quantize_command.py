@@ -83,6 +83,7 @@ def test_an_accepted_model_is_kept_with_its_verdict_and_wants_a_rebuilt_index(
     assert re.search(r"precision +int8\n", run("status").stdout)
 
 
+@pytest.mark.slow
 def test_an_accepted_model_is_replaced_only_when_asked_and_the_rebuild_is_told(
     berths: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_model_that_loses_more_than_half_a_point_is_deleted_and_ends_with_4(
     assert [path.name for path in (berths / "cache").iterdir() if "int8" in path.name] == []
 
 
+@pytest.mark.slow
 def test_questions_of_a_data_set_are_asked(berths: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragwright.app.int8_verdict.MOST_LOSS", 1.0)
     rows = [

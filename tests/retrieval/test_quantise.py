@@ -108,6 +108,7 @@ def test_other_files_than_those_that_were_accepted_are_refused(
         accepted_model(model, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_newly_accepted_model_takes_the_place_of_the_former(
     model: ModelFolder, compute: Compute, tmp_path: Path
 ) -> None:

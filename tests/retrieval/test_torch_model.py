@@ -107,6 +107,7 @@ def _forward(model: ModelFolder, cache: Path, **options: Any) -> TorchForward:
     return TorchForward(model, compute, device="cpu", **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_default_model_gives_the_vectors_of_sentence_transformers(tmp_path: Path, packed: bool) -> None:
     from sentence_transformers import SentenceTransformer
