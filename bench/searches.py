@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,12 +140,55 @@ class Searches:
         Asked(asks[:FEW])
         return Asked(asks)
 
-    def whole(self, index: EdgeIndex) -> list[float]:
-        """Milliseconds of a search with fusion, fetching and evidence; the vector is given."""
+    def whole(self, index: EdgeIndex) -> tuple[list[float], list[float]]:
+        """Searches with fusion, fetching and evidence, the vector given, as `split` tells them."""
         search = HybridRetriever(StubEncoder(self.queries), index, self.terms, options=SearchOptions()).search
-        for query in self.queries[:FEW]:
-            search(query.text)
-        return [seconds(partial(search, query.text)) * 1000 for query in self.queries]
+        asks = [partial(search, query.text) for query in self.queries]
+        split(index, asks[:FEW])
+        return split(index, asks)
+
+
+class EngineWatch:
+    """Stands before an embedded index's engine and measures the time within its calls.
+
+    Attributes:
+        milliseconds: Within the engine since `restart`.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.milliseconds = 0.0
+
+    def restart(self) -> None:
+        """Begin again at 0."""
+        self.milliseconds = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(self._timed, getattr(self._engine, name))
+
+    def _timed(self, call: Callable[..., Any], *given: Any) -> Any:
+        started = time.perf_counter()
+        try:
+            return call(*given)
+        finally:
+            self.milliseconds += (time.perf_counter() - started) * 1000
+
+
+def split(index: EdgeIndex, asks: Iterable[Callable[[], object]]) -> tuple[list[float], list[float]]:
+    """Milliseconds of searches: in the engine (finding and reading chunks), and in everything around it."""
+    engine, watch = index._shard, EngineWatch(index._shard)
+    index._shard = watch
+    within, around = [], []
+    try:
+        for ask in asks:
+            watch.restart()
+            started = time.perf_counter()
+            ask()
+            within.append(watch.milliseconds)
+            around.append((time.perf_counter() - started) * 1000 - watch.milliseconds)
+    finally:
+        index._shard = engine
+    return within, around
 
 
 def disk(folder: Path) -> float:

@@ -12,7 +12,7 @@ from ragwright.core.protocols import PartTerms, Scored, StoredChunk
 from ragwright.core.types import Chunk, Span
 from ragwright.retrieval.candidates import Candidate, Ranking, distinct
 
-NO_TERMS = PartTerms(np.zeros(0, np.uint32), np.zeros(1, np.int64))
+NO_TERMS = PartTerms(np.zeros(0, np.uint32), np.zeros(1, np.uint32))
 
 
 def _stored(key: str, text: str) -> StoredChunk:

@@ -23,7 +23,7 @@ def _chunk(first: int, last: int, document: str, seed: int) -> StoredChunk:
     vectors = np.random.default_rng(seed).normal(size=(len(sentences), 4)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     numbers = np.arange(first, first + len(sentences))  # a sentence's number is the one term it holds
-    terms = PartTerms(numbers.astype(np.uint32), np.arange(len(sentences) + 1))
+    terms = PartTerms(numbers.astype(np.uint32), np.arange(len(sentences) + 1, dtype=np.uint32))
     return StoredChunk(chunk, f"{document}.md", document, {}, vectors, terms)
 
 
@@ -142,7 +142,7 @@ def test_one_sentence_between_two_kept_ones_is_kept_and_two_are_not() -> None:
 
 def test_chunks_without_sentences_or_nothing_at_all_have_no_evidence() -> None:
     span = Span("a", 0, 3)
-    terms = PartTerms(np.zeros(0, np.uint32), np.zeros(1, np.int64))
+    terms = PartTerms(np.zeros(0, np.uint32), np.zeros(1, np.uint32))
     chunk = Chunk("c", span, "...", "", (), None, (), 3)
     empty = StoredChunk(chunk, "a.md", "a", {}, np.zeros((0, 4), np.float32), terms)
     signs = QuerySigns(np.zeros(4, np.float32), {}, frozenset(), {})

@@ -25,7 +25,7 @@ VECTOR = np.asarray([1.0, 0.0], np.float32)
 def _terms_of(texts: Sequence[str]) -> PartTerms:
     ids = [[WORDS.index(word) for word in text.split() if word in WORDS] for text in texts]
     flat = np.array([each for part in ids for each in part], np.uint32)
-    return PartTerms(flat, np.cumsum([len(part) for part in ids]))
+    return PartTerms(flat, np.cumsum([len(part) for part in ids], dtype=np.uint32))
 
 
 def _query(*, weights: Mapping[int, float], own: set[int], rarities: Mapping[int, float]) -> QuerySigns:

@@ -46,14 +46,14 @@ def test_an_entry_comes_back_from_json_as_it_was(
     np.testing.assert_array_equal(stored.terms.ids, terms.ids)
     np.testing.assert_array_equal(stored.terms.ends, terms.ends)
     assert stored.sentence_vectors.dtype == np.dtype(np.float32)
-    assert stored.terms.ends.dtype == np.dtype(np.int64)
+    assert stored.terms.ends.dtype == np.dtype(np.uint32)
 
 
 def _payload() -> dict[str, Any]:
     """Of a chunk without sentences."""
     chunk = Chunk("id", Span("d", 4, 5), "x", "", (), None, (), 3)
     vectors = Encoding(np.zeros(3, np.float32), np.zeros((0, 3), np.float32))
-    terms = PartTerms(np.array([7], np.uint32), np.array([1]))
+    terms = PartTerms(np.array([7], np.uint32), np.array([1], np.uint32))
     return to_payload(IndexEntry(chunk, "a.md", "A", {}, vectors), terms)
 
 

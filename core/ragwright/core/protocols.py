@@ -85,11 +85,11 @@ class PartTerms:
 
     Attributes:
         ids: uint32, shape (n,): the distinct terms of the context, then those of each sentence.
-        ends: int64, shape (1 + number of sentences,): where in `ids` each part ends.
+        ends: uint32, shape (1 + number of sentences,): where in `ids` each part ends.
     """
 
     ids: NDArray[np.uint32]
-    ends: NDArray[np.int64]
+    ends: NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)

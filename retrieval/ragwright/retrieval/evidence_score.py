@@ -129,7 +129,7 @@ def _presence(chunks: Sequence[StoredChunk], query: QuerySigns) -> tuple[Flags, 
     """Which sentence and which context holds which term, shapes (terms, sentences) and (terms, chunks)."""
     parts = np.array([len(chunk.terms.ends) for chunk in chunks])
     contexts = np.cumsum(parts) - parts
-    ends = np.concatenate([chunk.terms.ends for chunk in chunks])
+    ends = np.concatenate([chunk.terms.ends for chunk in chunks], dtype=np.int64)
     counts = ends.copy()
     counts[1:] -= ends[:-1]
     counts[contexts] = ends[contexts]

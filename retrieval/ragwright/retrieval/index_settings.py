@@ -21,9 +21,10 @@ Quantization = Literal["none", "int8"]
 GRAPH_FROM_KILOBYTES = 40_000
 
 # Candidates that a walk through the graph keeps (`ef` in Malkov and Yashunin 2018, "Efficient and robust
-# approximate nearest neighbor search using hierarchical navigable small world graphs"). The engine's own 100
-# lose more than 1 % of the ten nearest on queries far from every chunk.
-GRAPH_BREADTH = 192
+# approximate nearest neighbor search using hierarchical navigable small world graphs"). At 100,000 chunks, on
+# queries far from every chunk, 192 find 97.8 % of the ten nearest, 256 find 99.0 % and 320 find 99.9 %, which
+# takes 0.4 ms more than 192.
+GRAPH_BREADTH = 320
 
 # Under a filter the walk passes through what the filter excludes (ACORN, Patel et al. 2024), whatever share
 # it excludes: without, a filter that kept half of the chunks lost a tenth of the ten nearest.

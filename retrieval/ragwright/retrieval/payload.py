@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import struct
-from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from itertools import repeat
 from typing import Any
 
 import numpy as np
+import pybase64
 from numpy.typing import NDArray
 
 from ragwright.core.errors import IndexDamaged, InputError
@@ -89,7 +89,9 @@ def unpack(chunk_id: str, payload: Mapping[str, Any]) -> Packed:
     """
     try:
         text: str = payload[PACKED]
-        packed = a2b_base64(text[text.index(_BEFORE_PACKED) + len(_BEFORE_PACKED) : -2])
+        packed = pybase64.b64decode(
+            text[text.index(_BEFORE_PACKED) + len(_BEFORE_PACKED) : -2], validate=True
+        )
         sentences, terms, dimension = _HEAD.unpack_from(packed)
         numbers = np.frombuffer(packed, "<u4", 3 * sentences + 1 + terms, _HEAD.size)
         halves = np.frombuffer(packed, "<f2", offset=_HEAD.size + numbers.nbytes).reshape(-1, dimension)
@@ -97,8 +99,7 @@ def unpack(chunk_id: str, payload: Mapping[str, Any]) -> Packed:
         raise IndexDamaged(
             f"what the index holds of chunk {chunk_id} is damaged ({error}); run: ragwright ingest --rebuild"
         ) from error
-    ends = numbers[2 * sentences : 3 * sentences + 1].astype(np.int64)
-    terms_of_parts = PartTerms(numbers[3 * sentences + 1 :], ends)
+    terms_of_parts = PartTerms(numbers[3 * sentences + 1 :], numbers[2 * sentences : 3 * sentences + 1])
     return numbers[: 2 * sentences], terms_of_parts, halves.astype(np.float32)
 
 
@@ -109,7 +110,7 @@ def _pack(entry: IndexEntry, terms: PartTerms) -> str:
     numbers = (len(entry.chunk.sentences), len(terms.ids), vectors.shape[1], *edges)
     arrays = (np.array(numbers, "<u4"), terms.ends.astype("<u4"), terms.ids.astype("<u4"))
     parts = (*arrays, vectors.astype("<f2"))
-    return b2a_base64(b"".join(part.tobytes() for part in parts), newline=False).decode("ascii")
+    return pybase64.b64encode_as_string(b"".join(part.tobytes() for part in parts))
 
 
 def filter_conditions(filters: Mapping[str, str]) -> list[tuple[str, str | int]]:

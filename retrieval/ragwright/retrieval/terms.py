@@ -124,7 +124,7 @@ class Terms:
         start = chunk.span.start
         texts = [chunk.context, *(chunk.text[s.start - start : s.end - start] for s in chunk.sentences)]
         ids = [self._bm25.embed_document(text).indices if text else [] for text in texts]
-        ends = np.cumsum([len(part) for part in ids], dtype=np.int64)
+        ends = np.cumsum([len(part) for part in ids], dtype=np.uint32)
         return PartTerms(np.array([term for part in ids for term in part], np.uint32), ends)
 
     def of_query(self, text: str, *, expansions: Mapping[str, float] | None = None) -> dict[int, float]:
