@@ -19,7 +19,7 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[server,judge]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[server,judge,llm,local-llm,mcp,llama-index,otel]"
 	touch $@
 
 demo: $(READY)

@@ -18,7 +18,13 @@ from ragwright.core.errors import ConfigError
 from ragwright.core.settings_sources import Origin, _key_lines, variable
 from ragwright.core.settings_text import toml_value
 
-SECRETS = {"index.api_key", "judge.api_key"}
+SECRETS = {
+    "index.api_key",
+    "judge.api_key",
+    "generator.api_key",
+    "server.api_key",
+    "server.user_secret",
+}
 
 
 @pytest.fixture(autouse=True)

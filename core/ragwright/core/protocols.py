@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragwright.core.types import (
-    Answer,
+    OPEN,
+    Access,
+    AnswerEvent,
+    AnswerRequest,
     Chunk,
     Document,
     Encoding,
-    Hit,
     IndexEntry,
     Passage,
+    Scope,
+    Turn,
     Vectors,
 )
 
@@ -102,6 +106,7 @@ class StoredChunk:
     metadata: Mapping[str, str]
     sentence_vectors: Vectors  # (number of sentences, dim)
     terms: PartTerms
+    access: Access = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +116,13 @@ class IndexQuery:
     Attributes:
         dense: Query vector, shape (dim,); None leaves the dense half out.
         terms: Weight of each query term, by term id; None leaves the lexical half out.
+        scope: What the caller may see; it bounds whatever the filters say.
         filters: Field and value that every result must have.
     """
 
     dense: NDArray[np.float32] | None
     terms: Mapping[int, float] | None
+    scope: Scope
     filters: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -130,20 +137,32 @@ class ChunkIndex(Protocol):
         """Remove chunks; unknown ids are ignored."""
         ...
 
+    def set_access(self, chunk_ids: Sequence[str], access: Access) -> None:
+        """Let chunks be seen by others than before; on return this survives the death of the process.
+
+        Raises:
+            IndexDamaged: One is not stored; some of the others may have been changed.
+        """
+        ...
+
     def search(
         self,
         dense: NDArray[np.float32] | None,
         terms: Mapping[int, float] | None,
         *,
         limit: int,
+        scope: Scope,
         filters: Mapping[str, str],
     ) -> tuple[list[Scored], list[Scored]]:
         """Find the nearest chunks by vector and by words, in one call.
+
+        An empty scope finds nothing, and the engine is not asked.
 
         Args:
             dense: Query vector, shape (dim,); None leaves the dense half out.
             terms: Weight of each query term, by term id; None leaves the lexical half out.
             limit: At most this many of each half.
+            scope: What the caller may see; it bounds whatever the filters say.
             filters: Field and value that every result must have.
 
         Returns:
@@ -158,7 +177,10 @@ class ChunkIndex(Protocol):
         ...
 
     def fetch(self, chunk_ids: Sequence[str]) -> dict[str, StoredChunk]:
-        """The chunks of these ids with their sentence vectors; unknown ids are left out."""
+        """The chunks of these ids with their sentence vectors; unknown ids are left out.
+
+        Whoever shows them to a caller asks `Scope.allows` again: rights may have changed since the search.
+        """
         ...
 
     def encodings(self, chunk_ids: Sequence[str]) -> dict[str, Encoding]:
@@ -166,7 +188,10 @@ class ChunkIndex(Protocol):
         ...
 
     def rarities(self, terms: Iterable[int]) -> dict[int, float]:
-        """Inverse document frequency of terms in the whole index, by term id; largest for unseen ones."""
+        """Inverse document frequency of terms in the whole index, by term id; largest for unseen ones.
+
+        Counted over the documents of every tenant, as the engine does where it scores words.
+        """
         ...
 
     def scan(self, batch: int = 256) -> Iterator[list[StoredChunk]]:
@@ -179,6 +204,10 @@ class ChunkIndex(Protocol):
 
     def optimize(self) -> None:
         """Merge segments and build what makes search fast; called once after an ingest."""
+        ...
+
+    def graph_is_due(self) -> bool:
+        """Whether `optimize` would build or extend a graph now, which takes long; asking is cheap."""
         ...
 
     def close(self) -> None:
@@ -216,8 +245,26 @@ class DocumentStore(Protocol):
 class Generator(Protocol):
     """Writes an answer from hits."""
 
-    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
-        """An answer whose citations are checked, or a refusal."""
+    name: str
+    """Names it in settings, traces and lists of models."""
+
+    def stream(self, request: AnswerRequest) -> AsyncGenerator[AnswerEvent, None]:
+        """Make an answer whose citations are checked, or a refusal, piece by piece.
+
+        The deltas' texts together are the text of the answer that ends the stream. Closing it
+        (`aclose`) stops the work.
+
+        Raises:
+            ServiceError: The model behind it does not answer, or broke off.
+        """
+        ...
+
+
+class Rewriter(Protocol):
+    """Makes a follow-up question stand alone."""
+
+    async def rewrite(self, question: str, history: Sequence[Turn]) -> str:
+        """The question with what it takes from the history; the question itself when it takes nothing."""
         ...
 
 

@@ -13,8 +13,96 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ragwright.core.errors import InputError
+
 Vector = NDArray[np.float32]  # (dim,)
 Vectors = NDArray[np.float32]  # (n, dim)
+
+
+EVERYONE = "*"
+"""Stands for everyone of a tenant where documents are stored; no tenant or group has this name."""
+
+_LONGEST_NAME = 200
+
+
+def _is_name(text: str) -> bool:
+    """Whether a tenant or a group can be called so."""
+    # Nothing that is invisible is printable: no control, no zero-width sign, no half of a character.
+    return text != EVERYONE and 0 < len(text) <= _LONGEST_NAME and text.isprintable() and text == text.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may see a document.
+
+    Names are compared sign by sign: two that look alike are two names.
+
+    Attributes:
+        tenant: Whose it is; "" where nobody has been told apart.
+        groups: Who of the tenant may see it, sorted, each once; empty: everyone.
+    """
+
+    tenant: str = ""
+    groups: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse names that mean something else to a reader, or nothing to a database.
+
+        Raises:
+            InputError: A name is "*", longer than 200 characters, begins or ends with a space, or holds a
+                control character, an invisible or an unassigned one; or a group's is empty.
+        """
+        for kind, name in (("tenant", self.tenant), *(("group", each) for each in self.groups)):
+            if not _is_name(name) and (name or kind == "group"):
+                raise InputError(
+                    f"the {kind} {name!a} cannot be used; wanted 1 to {_LONGEST_NAME} visible characters,"
+                    f' spaces only between them, and not "{EVERYONE}"'
+                )
+        object.__setattr__(self, "groups", tuple(sorted(set(self.groups))))
+
+
+OPEN = Access()
+"""What everyone of the tenant "" may see: how documents are where nobody is told apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a caller may see; every query of the index states one.
+
+    Attributes:
+        tenants: Documents of these only; None: of every tenant. Empty: nothing at all.
+        groups: Documents that are open to everyone of their tenant, and those of any of these groups; None:
+            every group's.
+
+    Names that no `Access` can have are left out: they let nobody see anything.
+    """
+
+    tenants: frozenset[str] | None
+    groups: frozenset[str] | None
+
+    def __post_init__(self) -> None:
+        """Leave out what no document can have."""
+        if self.tenants is not None:
+            kept = frozenset(name for name in self.tenants if not name or _is_name(name))
+            object.__setattr__(self, "tenants", kept)
+        if self.groups is not None:
+            object.__setattr__(self, "groups", frozenset(filter(_is_name, self.groups)))
+
+    def allows(self, access: Access) -> bool:
+        """Whether the caller may see such a document."""
+        if self.tenants is not None and access.tenant not in self.tenants:
+            return False
+        return self.groups is None or not access.groups or not self.groups.isdisjoint(access.groups)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing can be seen, whatever there is."""
+        return self.tenants is not None and not self.tenants
+
+
+OWNER = Scope(None, None)
+"""Sees everything: who can read the workspace's folder."""
+
 
 BlockKind = Literal[
     "title",  # the document's title or a heading; `level` counts from 1
@@ -93,12 +181,13 @@ class Document:
     """A parsed source.
 
     Attributes:
-        id: Digest of the source, so that it is stable while the content changes.
+        id: Digest of tenant and source, so that it is stable while the content changes.
         source: Where it came from: a path relative to the project folder, or an absolute one.
         title: Shown in citations; never empty (the file's name when the file states none).
         text: The canonical text.
         blocks: In text order.
         metadata: Flat facts, usable as search filters.
+        access: Who may see it.
     """
 
     id: str
@@ -107,6 +196,7 @@ class Document:
     text: str
     blocks: tuple[Block, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    access: Access = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +204,7 @@ class Chunk:
     """A piece of a document that is encoded and found as one.
 
     Attributes:
-        id: UUID text, a digest of source, chunker settings, span and text: equal between runs.
+        id: UUID text, a digest of tenant, source, chunker settings, span and text: equal between runs.
         span: Where it stands; `text == document.text[span.start:span.end]`, always.
         text: Its characters.
         context: What is encoded before the text and never belongs to the span: title, heading path, and
@@ -178,6 +268,7 @@ class IndexEntry:
     title: str
     metadata: Mapping[str, str]
     encoding: Encoding
+    access: Access = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +329,88 @@ CitationState = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    """What an answer is made from.
+
+    Attributes:
+        question: As it is to be answered: a follow-up question has been made to stand alone.
+        hits: What was found for it, best first, with evidence.
+        history: Earlier turns, oldest first.
+        instruction: The caller's own instruction, or "". It ranks above the documents, and they above what a
+            model remembers.
+        max_tokens: The answer's most tokens; None leaves it to the generator. Never above its own limit.
+        temperature: None leaves it to the generator.
+    """
+
+    question: str
+    hits: tuple[Hit, ...]
+    history: tuple[Turn, ...] = ()
+    instruction: str = ""
+    max_tokens: int | None = None
+    temperature: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is given, told before it answers, for traces.
+
+    Attributes:
+        messages: In order.
+        tokens: Their length; None where the model's tokenizer is not known.
+        dropped_hits: Hits that the budget had no room for.
+        dropped_turns: Earlier turns that the budget had no room for.
+    """
+
+    messages: tuple[Message, ...]
+    tokens: int | None = None
+    dropped_hits: int = 0
+    dropped_turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where the marker of a citation stands in a text: `[n]` at its characters `[start, end)`.
+
+    What looks like a marker anywhere else is no marker: it stands in code, or in the document that is quoted.
+    """
+
+    start: int
+    end: int
+    marker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of an answer's text, checked and ready to be shown.
+
+    Attributes:
+        text: Its characters; never empty.
+        citations: Those whose marker stands in this piece for the first time.
+        marks: Every marker in this piece, in text order; offsets into this text.
+    """
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """A quote and where it stands.
 
@@ -277,11 +450,14 @@ class Answer:
 
     Attributes:
         text: What is shown; `[n]` refers to the citation with that marker.
-        citations: In marker order. A refusal lists the nearest passages here.
+        citations: In marker order, from 1. A refusal lists the nearest passages here.
         hits: What the answer was made from, best first.
         refused: True when nothing in the documents supports an answer. A result, not an error.
         support: Between 0 and 1: how well the best evidence supports an answer.
         usage: Cost.
+        finish: `length` when a limit cut the answer off.
+        dropped: Quotes of the generator that are not shown, since they stand nowhere in the documents.
+        marks: Every marker in the text, in text order.
     """
 
     text: str
@@ -290,6 +466,13 @@ class Answer:
     refused: bool
     support: float = 0.0
     usage: Usage = field(default_factory=Usage)
+    finish: Literal["stop", "length"] = "stop"
+    dropped: tuple[str, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+AnswerEvent = Prompt | Delta | Answer
+"""What comes out while an answer is made: at most one prompt, then deltas, then exactly one answer."""
 
 
 @dataclass(frozen=True, slots=True)
