@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.ingest.workbench import Workbench, parse_here, prose
 
+from ragwright.core.types import OPEN, Access
 from ragwright.ingest import pipeline, writer
 
 NAMES = st.sampled_from(["a.md", "b.md", "c.md", "folder/a.md", "folder/d.md"])
@@ -62,6 +63,7 @@ class Folder(RuleBasedStateMachine):
         memory = Path("/dev/shm")
         self.project = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
         self.files: dict[str, str] = {}
+        self.access = OPEN
         self.bench = Workbench(self.project)
 
     def teardown(self) -> None:
@@ -97,17 +99,22 @@ class Folder(RuleBasedStateMachine):
         (self.project / former).replace(self.project / name)
         self.files[name] = self.files.pop(former)
 
+    @rule(groups=st.sampled_from([(), ("hr",), ("board", "hr")]))
+    def change_rights(self, groups: tuple[str, ...]) -> None:
+        """The next ingest gives other rights."""
+        self.access = Access("", groups)
+
     @rule(calls=st.integers(0, 40))
     def stop_somewhere(self, calls: int) -> None:
         """An ingest ends early, and the next one opens what it left."""
         left = [calls]
         index, catalog = self.bench.index, self.bench.catalog
-        self.bench.index = Stopping(index, left, ("upsert", "delete", "optimize"))
+        self.bench.index = Stopping(index, left, ("upsert", "delete", "set_access", "optimize"))
         self.bench.catalog = Stopping(  # type: ignore[assignment]
-            catalog, left, ("declare", "commit", "drop_strays", "forget", "set_settled")
+            catalog, left, ("declare", "commit", "drop_strays", "forget", "set_settled", "set_access")
         )
         try:
-            self.bench.ingest()
+            self.bench.ingest(access=self.access)
         except Stopped:
             pass
         finally:
@@ -117,14 +124,16 @@ class Folder(RuleBasedStateMachine):
 
     @rule()
     def end_as_the_files_say(self) -> None:
-        report = self.bench.ingest()
+        report = self.bench.ingest(access=self.access)
         assert report.failures == {}
         self.bench.check()
         held = {each.document.source: each.document.text for each in self.bench.catalog.documents()}
         assert held == self.files
-        self.bench.ingest()
+        assert {each.document.access for each in self.bench.catalog.documents()} <= {self.access}
+        self.bench.ingest(access=self.access)
         assert self.bench.encoder.encoded == []
         for rows in self.bench.index.fetch(self.bench.chunk_ids()).values():
+            assert rows.access == self.access
             title = self.files[rows.source][2:].split("\n")[0]
             assert title in rows.chunk.context + rows.chunk.text
 

@@ -143,11 +143,11 @@ def test_a_document_whose_chunks_are_overwritten_counts_as_changed_until_it_is_c
     catalog.declare("v1", rows)
     catalog.commit("v1", [_committed("a.md", rows)])
     catalog.declare("v1", (*rows[:1], *other[1:]))
-    assert catalog.known_files()["a.md"].digest != "d"
+    assert catalog.known_files("")["a.md"].digest != "d"
     assert catalog.being_replaced() == {document_id("a.md")}
     assert catalog.chunks_encoding("v1", ["e0", "e1", "other1", ""]) == {"e0": "a.md-0"}
     catalog.commit("v1", [_committed("a.md", other, digest="new")])
-    assert catalog.known_files()["a.md"].digest == "new"
+    assert catalog.known_files("")["a.md"].digest == "new"
     assert catalog.chunks_encoding("v1", ["other1"]) == {"other1": "a.md-1"}
 
 
@@ -166,7 +166,7 @@ def test_failures_are_remembered_with_the_former_domain_and_cleared_by_success(c
     catalog.commit("v1", [_committed("a.md", ())])
     catalog.record_failure("a.md", "broken \ud800\0", "x")
     catalog.record_failure("a.md", "broken \ud800\0", "y")
-    known = catalog.known_files()["a.md"]
+    known = catalog.known_files("")["a.md"]
     assert (known.digest, known.domain, known.reason) == ("y", "general", "broken \\ud800\\x00")
     assert catalog.counts("v1").failures == 1
     catalog.commit("v1", [_committed("a.md", ())])
@@ -222,7 +222,7 @@ def test_another_layout_is_refused(project: Path) -> None:
     with sqlite3.connect(project / "catalog.sqlite3") as database:
         database.execute("update facts set value = '99' where name = 'schema'")
     database.close()
-    with pytest.raises(IndexDamaged, match="layout 99 and this version of ragwright reads 1"):
+    with pytest.raises(IndexDamaged, match="layout 99 and this version of ragwright reads 2"):
         Catalog.in_folder(project)
 
 
@@ -245,7 +245,7 @@ def test_the_tables_can_be_made_in_postgresql() -> None:
         assert (
             "BYTEA" in str(sa.schema.CreateTable(table).compile(dialect=dialect)) or table.name != "documents"
         )
-        for index in table.indexes:
+        for index in (each for each in table.indexes if each._ddl_if is None):
             made = str(sa.schema.CreateIndex(index).compile(dialect=dialect))
             assert ("USING hash" in made) == ("source" in {column.name for column in index.columns})
     assert not catalog_tables.documents.c.source.primary_key

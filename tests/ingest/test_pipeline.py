@@ -227,7 +227,7 @@ def test_a_plan_says_what_an_ingest_then_does(bench: Workbench) -> None:
     (bench.project / "file000.md").unlink()
     (bench.project / "file001.md").write_text("Changed.\n")
     (bench.project / "new.md").write_text("New.\n")
-    plan = plan_ingest(bench.discover(), bench.catalog.known_files(), settings=bench.settings())
+    plan = plan_ingest(bench.discover(), bench.catalog.known_files(""), settings=bench.settings())
     assert (plan.add, plan.update, plan.delete) == (("new.md",), ("file001.md",), ("file000.md",))
     assert plan.skip == ("file002.md", "file003.md")
     assert counts(bench.ingest()) == (1, 1, 2, 1, 0)
@@ -261,7 +261,7 @@ def test_too_little_free_space_is_told_before_anything_is_written(
             observer=bench.observer,
         )
     assert bench.index.count() == 0
-    assert bench.catalog.known_files() == {}
+    assert bench.catalog.known_files("") == {}
     assert counts(bench.ingest()) == (3, 0, 0, 0, 0)
 
 

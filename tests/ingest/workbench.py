@@ -16,7 +16,7 @@ from tests.fakes import HashEncoder
 from ragwright.core.errors import RagwrightError
 from ragwright.core.profile import load_profile
 from ragwright.core.protocols import ChunkIndex
-from ragwright.core.types import Hit
+from ragwright.core.types import OWNER, Hit, Scope
 from ragwright.ingest.catalog import Catalog
 from ragwright.ingest.catalog_values import Manifest
 from ragwright.ingest.chunk import build_chunker
@@ -134,8 +134,9 @@ class Workbench:
     def forget(self, *sources: str) -> int:
         return forget([self.catalog.sources()[source] for source in sources], self.target)
 
-    def search(self, query: str, limit: int = 10) -> list[Hit]:
-        retriever = HybridRetriever(self.encoder, self.plain_index, self.terms, options=SearchOptions())
+    def search(self, query: str, limit: int = 10, *, scope: Scope = OWNER) -> list[Hit]:
+        options = SearchOptions()
+        retriever = HybridRetriever(self.encoder, self.plain_index, self.terms, scope=scope, options=options)
         return retriever.search(query, limit=limit)
 
     def found(self, query: str) -> list[str]:

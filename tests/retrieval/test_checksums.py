@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ragwright.core.types import IndexEntry
+from ragwright.core.types import OWNER, IndexEntry
 from ragwright.retrieval.checksums import compare_checksums, write_checksums
 from ragwright.retrieval.edge import EdgeIndex, checksums_path
 from ragwright.retrieval.terms import Terms
@@ -42,7 +42,9 @@ def test_opening_searching_and_closing_keep_the_record_true(
     record = checksums_path(folder).read_bytes()
     for _ in range(4):
         index = EdgeIndex.open(folder, terms=terms)
-        index.search(entries[0].encoding.vector, terms.of_query("pump"), limit=5, filters={"page": "1"})
+        index.search(
+            entries[0].encoding.vector, terms.of_query("pump"), limit=5, scope=OWNER, filters={"page": "1"}
+        )
         assert sum(len(batch) for batch in index.scan()) == count - delete
         assert _compare(folder) == []
         index.close()

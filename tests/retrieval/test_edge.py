@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ragwright.core.errors import IndexDamaged, WorkspaceBusy
-from ragwright.core.types import IndexEntry
+from ragwright.core.types import OWNER, IndexEntry
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.terms import Terms
 
@@ -65,10 +65,10 @@ def test_a_reopened_index_gives_the_same_answers(
     first = EdgeIndex.create(project / "shard", dimension=DIMENSION, terms=terms)
     first.upsert(entries)
     first.optimize()
-    before = first.search(vector, query, limit=30, filters={}), first.rarities(query)
+    before = first.search(vector, query, limit=30, scope=OWNER, filters={}), first.rarities(query)
     first.close()
     again = EdgeIndex.open(project / "shard", terms=terms)
-    assert (again.search(vector, query, limit=30, filters={}), again.rarities(query)) == before
+    assert (again.search(vector, query, limit=30, scope=OWNER, filters={}), again.rarities(query)) == before
     assert again.count() == len(entries)
     again.close()
 

@@ -16,7 +16,7 @@ import pytest
 
 from ragwright.core.errors import InputError, ServiceError
 from ragwright.core.protocols import ChunkIndex, IndexQuery
-from ragwright.core.types import Encoding, IndexEntry
+from ragwright.core.types import OWNER, Encoding, IndexEntry
 from ragwright.retrieval import server
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.server import ServerIndex, connect, drop_collection, point_alias
@@ -126,7 +126,7 @@ def test_chunk_vectors_come_back_bit_by_bit_and_sentences_within_half_precision(
 
 def test_dense_search_is_the_order_of_the_dot_products(filled: ChunkIndex, entries: list[IndexEntry]) -> None:
     query = entries[7].encoding.vector
-    dense, sparse = filled.search(query, None, limit=12, filters={})
+    dense, sparse = filled.search(query, None, limit=12, scope=OWNER, filters={})
     products = {entry.chunk.id: float(entry.encoding.vector @ query) for entry in entries}
     assert [hit.id for hit in dense] == sorted(products, key=lambda key: -products[key])[:12]
     assert [hit.score for hit in dense] == pytest.approx([products[hit.id] for hit in dense], abs=1e-5)
@@ -138,7 +138,7 @@ def test_lexical_search_is_the_order_of_bm25(
     filled: ChunkIndex, entries: list[IndexEntry], terms: Terms, query: str
 ) -> None:
     weights = terms.of_query(query, expansions={"gasket": 0.5})
-    dense, sparse = filled.search(None, weights, limit=30, filters={})
+    dense, sparse = filled.search(None, weights, limit=30, scope=OWNER, filters={})
     expected = _oracle(entries, terms, weights)
     assert dense == []
     assert {hit.id: hit.score for hit in sparse} == pytest.approx(expected, rel=1e-4)
@@ -149,10 +149,10 @@ def test_one_hybrid_call_equals_two_single_ones(
     filled: ChunkIndex, entries: list[IndexEntry], terms: Terms
 ) -> None:
     vector, weights = entries[3].encoding.vector, terms.of_query("x4 torque x9")
-    both = filled.search(vector, weights, limit=3, filters={})
+    both = filled.search(vector, weights, limit=3, scope=OWNER, filters={})
     alone = (
-        filled.search(vector, None, limit=3, filters={})[0],
-        filled.search(None, weights, limit=3, filters={})[1],
+        filled.search(vector, None, limit=3, scope=OWNER, filters={})[0],
+        filled.search(None, weights, limit=3, scope=OWNER, filters={})[1],
     )
     assert both == alone
     assert [len(half) for half in both] == [3, 3]
@@ -167,12 +167,15 @@ def test_many_queries_in_one_call_find_what_each_finds_alone(
         IndexQuery(
             entries[number].encoding.vector if mode in ("hybrid", "dense") else None,
             terms.of_query(f"x{number} torque gasket") if mode in ("hybrid", "lexical") else None,
+            OWNER,
             filters[number % len(filters)],
         )
         for number in range(12)
     ]
     together = filled.search_many(queries, limit=7)
-    assert together == [filled.search(q.dense, q.terms, limit=7, filters=q.filters) for q in queries]
+    assert together == [
+        filled.search(q.dense, q.terms, limit=7, scope=OWNER, filters=q.filters) for q in queries
+    ]
     assert any(dense or sparse for dense, sparse in together) == (mode != "neither")
     assert filled.search_many([], limit=7) == []
 
@@ -204,7 +207,7 @@ def test_filters_keep_exactly_the_chunks_that_have_the_value(
     keep: Callable[[IndexEntry], bool],
 ) -> None:
     dense, sparse = filled.search(
-        entries[0].encoding.vector, terms.of_query("pump"), limit=99, filters=filters
+        entries[0].encoding.vector, terms.of_query("pump"), limit=99, scope=OWNER, filters=filters
     )
     expected = {entry.chunk.id for entry in entries if keep(entry)}
     assert {hit.id for hit in dense} == {hit.id for hit in sparse} == expected
@@ -214,7 +217,7 @@ def test_a_field_name_that_cannot_be_asked_for_is_refused(
     index: ChunkIndex, entries: list[IndexEntry]
 ) -> None:
     with pytest.raises(InputError, match="names no field"):
-        index.search(entries[0].encoding.vector, None, limit=1, filters={'a"b': "c"})
+        index.search(entries[0].encoding.vector, None, limit=1, scope=OWNER, filters={'a"b': "c"})
 
 
 def test_deleted_chunks_are_gone_everywhere(
@@ -225,7 +228,9 @@ def test_deleted_chunks_are_gone_everywhere(
     index.delete([*gone, str(uuid.uuid4())])
     assert index.count() == len(entries) - 2
     assert index.fetch(gone) == {} == index.encodings(gone)
-    dense, sparse = index.search(entries[0].encoding.vector, terms.of_query("torque"), limit=99, filters={})
+    dense, sparse = index.search(
+        entries[0].encoding.vector, terms.of_query("torque"), limit=99, scope=OWNER, filters={}
+    )
     assert len(dense) == len(entries) - 2
     assert sparse == []
     index.delete([])
@@ -255,9 +260,9 @@ def test_an_empty_index_answers_with_nothing(
     index: ChunkIndex, entries: list[IndexEntry], terms: Terms
 ) -> None:
     query = terms.of_query("pump torque")
-    assert index.search(entries[0].encoding.vector, query, limit=5, filters={}) == ([], [])
-    assert index.search(None, None, limit=5, filters={}) == ([], [])
-    assert index.search(None, {}, limit=5, filters={}) == ([], [])
+    assert index.search(entries[0].encoding.vector, query, limit=5, scope=OWNER, filters={}) == ([], [])
+    assert index.search(None, None, limit=5, scope=OWNER, filters={}) == ([], [])
+    assert index.search(None, {}, limit=5, scope=OWNER, filters={}) == ([], [])
     assert index.count() == 0
     assert list(index.scan()) == []
     assert index.rarities(query) == pytest.approx(dict.fromkeys(query, _idf(0, 0)))
@@ -286,7 +291,7 @@ def test_after_a_deletion_rarities_still_explain_the_scores(
     index.delete(_ids(entries[:10]))
     weights = terms.of_query("gasket")
     ((term, rarity),) = index.rarities(weights).items()
-    _, sparse = index.search(None, weights, limit=99, filters={})
+    _, sparse = index.search(None, weights, limit=99, scope=OWNER, filters={})
     assert len(sparse) == 6  # numbers 12, 15 .. 27
     by_id = {entry.chunk.id: entry.chunk for entry in entries}
     for hit in sparse:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ragwright.core.types import IndexEntry
+from ragwright.core.errors import IndexDamaged
+from ragwright.core.types import OWNER, IndexEntry
 from ragwright.retrieval import index_settings
 from ragwright.retrieval.edge import EdgeIndex
+from ragwright.retrieval.edge_graph import graphs
 from ragwright.retrieval.index_settings import MOST_FIELDS, MetadataFields, Quantization
 from ragwright.retrieval.payload import DENSE
 from ragwright.retrieval.terms import Terms
@@ -49,7 +51,7 @@ def _found(index: EdgeIndex, entries: list[IndexEntry], *, filters: dict[str, st
     places = {entry.chunk.id: place for place, entry in enumerate(entries)}
     found = []
     for query in vectors[:40]:
-        hits, _ = index.search(query, None, limit=10, filters=filters or {})
+        hits, _ = index.search(query, None, limit=10, scope=OWNER, filters=filters or {})
         assert [hit.score for hit in hits] == pytest.approx(
             [float(vectors[places[hit.id]] @ query) for hit in hits], abs=1e-5
         )
@@ -136,7 +138,7 @@ def test_metadata_fields_get_a_payload_index_when_they_are_first_seen(
     indexed = {path.replace('"', "") for path in index._shard.info().payload_schema}
     assert {"page", "source", "metadata.author", "metadata.dc:title", "metadata.year"} <= indexed
     for filters, number in (({"author": "Ida"}, 1), ({"dc:title": "A"}, 1), ({"year": "2020"}, 2)):
-        (hit,), _ = index.search(np.ones(DIMENSION, np.float32), None, limit=9, filters=filters)
+        (hit,), _ = index.search(np.ones(DIMENSION, np.float32), None, limit=9, scope=OWNER, filters=filters)
         assert hit.id.endswith(str(number + 1))
     index.close()
 
@@ -151,3 +153,62 @@ def test_a_field_is_indexed_once_and_only_so_many_are(make_entry: MakeEntry) -> 
     crowd = make_entry(2, "Two.", metadata={f"field{number}": "x" for number in range(99)})
     assert len(fields.unseen([crowd])) == MOST_FIELDS - 3
     assert fields.unseen([crowd]) == []
+
+
+@pytest.mark.usefixtures("small_graphs")
+def test_whether_a_graph_is_due_is_known_before_it_is_built(
+    project: Path, terms: Terms, many: list[IndexEntry], make_entry: MakeEntry
+) -> None:
+    """Told from `optimize` itself: a graph was due when the engine then wrote one."""
+    folder = project / "s"
+    index = EdgeIndex.create(folder, dimension=DIMENSION, terms=terms)
+    more = [make_entry(number, f"Unit x{number}.") for number in range(MANY, 2 * MANY)]
+    seen = []
+
+    def settle() -> None:
+        due, former = index.graph_is_due(), set(folder.rglob("graph*.bin"))
+        index.optimize()
+        seen.append(due)
+        assert due == bool(set(folder.rglob("graph*.bin")) - former)
+        assert not index.graph_is_due()
+
+    for written in (many[:400], many[400:], more[:300], many[:100], more[300:]):
+        index.upsert(written)  # the fourth is written anew: it leaves the graph
+        settle()
+    for gone in (many[:300], many[300:600]):
+        index.delete([entry.chunk.id for entry in gone])
+        settle()
+    assert seen == [False, True, False, False, True, False, True]
+    index.close()
+    index = EdgeIndex.open(folder, terms=terms, quantization="int8")
+    assert index.graph_is_due()  # under other settings
+    index.close()
+    index = EdgeIndex.open(folder, terms=terms)
+    index.upsert(many[:200])
+    assert not index.graph_is_due()
+    index.close()
+
+
+def test_an_index_that_would_be_opened_anew_under_other_settings_is_not_optimised_in_passing(
+    project: Path, terms: Terms, many: list[IndexEntry]
+) -> None:
+    folder = project / "s"
+    index = EdgeIndex.create(folder, dimension=DIMENSION, terms=terms)
+    index.upsert(many[:3])
+    assert not index.graph_is_due()
+    index.close()
+    index = EdgeIndex.open(folder, terms=terms, quantization="int8")
+    assert index.graph_is_due()
+    index.optimize()
+    assert not index.graph_is_due()
+    index.close()
+
+
+def test_a_graph_that_does_not_say_how_large_it_is_counts_as_damage(project: Path) -> None:
+    file = project / "segments" / "a" / f"vector_index-{DENSE}" / "hnsw_config.json"
+    file.parent.mkdir(parents=True)
+    assert graphs(project) == {}
+    for text in ("", "{}", '{"indexed_vector_count": "x"}', "[]"):
+        file.write_text(text)
+        with pytest.raises(IndexDamaged, match="run: ragwright ingest --rebuild"):
+            graphs(project)

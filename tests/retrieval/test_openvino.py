@@ -85,6 +85,16 @@ def test_an_error_of_the_receiver_reaches_the_caller_and_the_model_can_go_on(cac
     assert len(_pooled(model, INPUTS)) == len(INPUTS)
 
 
+def test_a_short_call_does_not_wait_for_a_long_one(cache: Path) -> None:
+    """Questions of several lengths are encoded while somebody's thousand passages are."""
+    model = _forward(cache)
+    short, received = INPUTS[:2], []
+    with model._long.lock, ThreadPoolExecutor(1) as pool:
+        done = pool.submit(model.run, short, lambda row, vectors: received.append(row))
+        done.result(timeout=20)
+    assert sorted(received) == [0, 1]
+
+
 def test_a_setting_that_openvino_refuses_leaves_the_shared_conversion_alone(cache: Path) -> None:
     (model,) = cache.rglob("model.xml")
     before = model.stat()

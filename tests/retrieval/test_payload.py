@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 
 from ragwright.core.errors import IndexDamaged, InputError
 from ragwright.core.protocols import PartTerms
-from ragwright.core.types import Chunk, Encoding, IndexEntry, Span
-from ragwright.retrieval.payload import filter_conditions, from_payload, to_payload, unpack
+from ragwright.core.types import Access, Chunk, Encoding, IndexEntry, Span
+from ragwright.retrieval.payload import (
+    FILTER_KEYS,
+    GROUPS,
+    TENANT,
+    filter_conditions,
+    from_payload,
+    to_payload,
+    unpack,
+)
 
 EDGES = st.lists(st.integers(0, 500), min_size=2, max_size=12, unique=True).map(sorted)
 
@@ -38,10 +46,12 @@ def test_an_entry_comes_back_from_json_as_it_was(
     terms = PartTerms(
         np.array([each for part in parts for each in part], np.uint32), np.cumsum([len(p) for p in parts])
     )
-    entry = IndexEntry(chunk, "a.md", "A", {"k": text}, Encoding(vectors[0], vectors))
+    access = Access("acme", ("b", "a")[: len(headings)])
+    entry = IndexEntry(chunk, "a.md", "A", {"k": text}, Encoding(vectors[0], vectors), access)
     payload = json.loads(json.dumps(to_payload(entry, terms)))
     stored = from_payload("id", payload)
     assert (stored.chunk, stored.source, stored.title, stored.metadata) == (chunk, "a.md", "A", {"k": text})
+    assert stored.access == access
     np.testing.assert_array_equal(stored.sentence_vectors, vectors)
     np.testing.assert_array_equal(stored.terms.ids, terms.ids)
     np.testing.assert_array_equal(stored.terms.ends, terms.ends)
@@ -89,6 +99,15 @@ def test_known_fields_name_a_payload_key_and_others_the_documents_metadata() -> 
         ('metadata."a.b c"', "x"),
     ]
     assert filter_conditions({"page": "007"}) == [("page", 7)]
+
+
+@given(
+    st.text(st.characters(exclude_characters='"\\\\'), max_size=12) | st.sampled_from(["tenant", "groups"])
+)
+def test_no_filter_names_the_keys_of_the_rights(name: str) -> None:
+    ((key, _),) = filter_conditions({name: "1"})
+    assert key not in (TENANT, GROUPS)
+    assert name in FILTER_KEYS or key == f'metadata."{name}"'
 
 
 @pytest.mark.parametrize("page", ["iv", "²", "٣", "-1", "1.0", " 1", "", "9999999999", "9" * 20])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,6 +23,7 @@ from ragwright.retrieval.quantised import (
     accept,
     accepted_model,
     is_int8,
+    quantised_in,
     read_verdict,
 )
 
@@ -63,7 +63,11 @@ def test_an_accepted_model_is_near_the_float_one_and_bears_another_name(
     assert int8.fingerprint == accepted.fingerprint != exact.fingerprint == model.fingerprint
     cosines = (int8.encode_queries(TEXTS) * exact.encode_queries(TEXTS)).sum(axis=1)
     assert 0.95 < cosines.min() < 0.999999
-    assert read_verdict(model, compute.cache) == {"accepted": True, "fingerprint": accepted.fingerprint}
+    assert read_verdict(model, compute.cache) == {
+        "accepted": True,
+        "fingerprint": accepted.fingerprint,
+        "folder": accepted.folder.name,
+    }
 
 
 def test_what_a_passage_is_encoded_with_changes_no_bit_of_its_int8_vectors(
@@ -103,7 +107,7 @@ def test_other_files_than_those_that_were_accepted_are_refused(
     weights.unlink()
     with pytest.raises(ModelError, match=r"cannot be read .*; run: ragwright quantize"):
         accepted_model(model, tmp_path)
-    (folder / VERDICT).write_text("{", encoding="utf-8")
+    (folder.parent / VERDICT).write_text("{", encoding="utf-8")
     with pytest.raises(ModelError, match=r"cannot be read .*; run: ragwright quantize"):
         accepted_model(model, tmp_path)
 
@@ -119,10 +123,42 @@ def test_a_newly_accepted_model_takes_the_place_of_the_former(
             names.append(draft.fingerprint)
     assert len(set(names)) == 2
     assert accepted_model(model, tmp_path).fingerprint == names[1]
-    assert json.loads((accepted_model(model, tmp_path).folder / VERDICT).read_text())["texts"] == 1
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    assert read_verdict(model, tmp_path) == {"texts": 1, "fingerprint": names[1], "former": names[:1]}
+    verdict = read_verdict(model, tmp_path) or {}
+    assert (verdict["texts"], verdict["fingerprint"], verdict["former"]) == (1, names[1], names[:1])
+    assert list(tmp_path.glob(".quantise-*")) == []
     assert [is_int8(name, tmp_path) for name in (*names, model.fingerprint)] == [True, True, False]
+
+
+def _draft(model: ModelFolder, folder: Path, numbers: bytes) -> QuantisedModel:
+    """Files that are taken for a quantised model as long as none is loaded."""
+    folder.mkdir(parents=True)
+    (folder / "model.xml").write_text("names")
+    (folder / "model.bin").write_bytes(numbers)
+    return quantised_in(folder, model)
+
+
+def test_the_former_model_is_in_force_whole_until_the_new_verdict_is_written(
+    model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a full disk would have it, the last step fails once; a killed process ends there too."""
+    first = accept(_draft(model, tmp_path / "one", b"1"), {"number": 1}, model=model, cache=tmp_path)
+    replace_file = Path.replace
+
+    def fails(path: Path, target: Path) -> Path:
+        raise OSError("no room")
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="no room"):
+        accept(_draft(model, tmp_path / "two", b"2"), {"number": 2}, model=model, cache=tmp_path)
+    assert accepted_model(model, tmp_path) == first
+    assert (read_verdict(model, tmp_path) or {})["number"] == 1
+
+    monkeypatch.setattr(Path, "replace", replace_file)
+    third = accept(_draft(model, tmp_path / "three", b"1"), {"number": 3}, model=model, cache=tmp_path)
+    assert accepted_model(model, tmp_path) == third
+    assert third.fingerprint == first.fingerprint, "an equal model in a folder of its own"
+    kept = sorted(path.name for path in third.folder.parent.iterdir())
+    assert kept == sorted([VERDICT, third.folder.name]), "the former and the half accepted one are gone"
 
 
 def test_torch_and_no_texts_and_a_missing_package_are_refused_before_any_work(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ragwright.core.errors import InputError
-from ragwright.core.types import Chunk, Hit, IndexEntry, Passage, Vectors
+from ragwright.core.types import OWNER, Chunk, Hit, IndexEntry, Passage, Vectors
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.encoder import TransformerEncoder
 from ragwright.retrieval.search import (
@@ -85,7 +85,9 @@ def index(
 
 @pytest.fixture(scope="module")
 def retriever(index: EdgeIndex, encoder: TransformerEncoder, terms: Terms) -> HybridRetriever:
-    return HybridRetriever(encoder, index, terms, options=SearchOptions(limit=5), reranker=lambda _: SHORTEST)
+    return HybridRetriever(
+        encoder, index, terms, scope=OWNER, options=SearchOptions(limit=5), reranker=lambda _: SHORTEST
+    )
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "lexical"])
@@ -119,8 +121,8 @@ def test_a_synonym_of_the_glossary_finds_a_chunk_that_only_holds_the_synonym(
         return ["myocardial infarction"] if "heart attack" in query else []
 
     options = SearchOptions(mode="lexical")
-    plain = HybridRetriever(encoder, index, terms, options=options)
-    expanding = HybridRetriever(encoder, index, terms, options=options, expand=expand)
+    plain = HybridRetriever(encoder, index, terms, scope=OWNER, options=options)
+    expanding = HybridRetriever(encoder, index, terms, scope=OWNER, options=options, expand=expand)
     assert plain.search("heart attack") == []
     (hit,) = expanding.search("heart attack")
     assert hit.chunk.text == TEXTS[4]
@@ -221,7 +223,9 @@ def test_encoding_queries_together_finds_the_same_chunks(
     index: EdgeIndex, encoder: TransformerEncoder, terms: Terms
 ) -> None:
     """Apart from the last bits of a vector: the batch decides how the model rounds."""
-    together, alone = (HybridRetriever(encoder, index, terms, options=SearchOptions()) for _ in range(2))
+    together, alone = (
+        HybridRetriever(encoder, index, terms, scope=OWNER, options=SearchOptions()) for _ in range(2)
+    )
     for hits, query in zip(together.search_many(TEXTS), TEXTS, strict=True):
         single = alone.search(query)
         assert [hit.chunk.id for hit in hits[:5]] == [hit.chunk.id for hit in single[:5]]
@@ -232,7 +236,7 @@ def test_threads_that_search_at_once_find_what_each_finds_alone_in_fewer_calls_o
     index: EdgeIndex, exact_encoder: TransformerEncoder, terms: Terms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In full precision a vector is the same to the last bit whatever it is encoded with."""
-    one = HybridRetriever(exact_encoder, index, terms, options=SearchOptions())
+    one = HybridRetriever(exact_encoder, index, terms, scope=OWNER, options=SearchOptions())
     expected = [one.search(query) for query in TEXTS]
     calls: list[int] = []
     together, encode = threading.Barrier(8), exact_encoder.encode_queries
@@ -243,7 +247,7 @@ def test_threads_that_search_at_once_find_what_each_finds_alone_in_fewer_calls_o
         return encode(texts)
 
     monkeypatch.setattr(exact_encoder, "encode_queries", counted)
-    many = HybridRetriever(exact_encoder, index, terms, options=SearchOptions())
+    many = HybridRetriever(exact_encoder, index, terms, scope=OWNER, options=SearchOptions())
 
     def ask(query: str) -> list[Hit]:
         together.wait(5)
@@ -274,7 +278,7 @@ def test_all_candidates_of_all_queries_are_reranked_in_one_call_and_hits_follow_
         asked.append(method)
         return reranker
 
-    reranking = HybridRetriever(encoder, index, terms, options=SearchOptions(), reranker=answer)
+    reranking = HybridRetriever(encoder, index, terms, scope=OWNER, options=SearchOptions(), reranker=answer)
     options = SearchOptions(limit=3, rerank=rerank, rerank_candidates=8)
     findings = reranking.find_many(["bolts of the gasket", "warranty"], options=options)
     assert set(asked) == {rerank}, "the reranker is that of the search, whatever is configured"
@@ -308,7 +312,7 @@ def test_reranking_by_evidence_orders_by_the_best_sentence_and_needs_no_model(
 def test_a_reranker_that_is_not_there_is_refused_with_what_to_set(
     index: EdgeIndex, encoder: TransformerEncoder, terms: Terms, rerank: Reranking
 ) -> None:
-    plain = HybridRetriever(encoder, index, terms, options=SearchOptions(rerank=rerank))
+    plain = HybridRetriever(encoder, index, terms, scope=OWNER, options=SearchOptions(rerank=rerank))
     with pytest.raises(InputError, match=f"search.rerank is {rerank}, and no reranker"):
         plain.search("bolts")
 
@@ -318,7 +322,9 @@ def test_a_chunk_that_belongs_to_no_committed_document_is_not_shown(
 ) -> None:
     query = "When does the cafeteria open?"
     first = retriever.search(query)[0].chunk.id
-    careful = HybridRetriever(encoder, index, terms, options=SearchOptions(), hidden=lambda: {first})
+    careful = HybridRetriever(
+        encoder, index, terms, scope=OWNER, options=SearchOptions(), hidden=lambda: {first}
+    )
     assert first not in [hit.chunk.id for hit in careful.search(query)]
 
 
@@ -353,5 +359,5 @@ def test_an_empty_index_has_no_hits(
 ) -> None:
     folder = tmp_path_factory.mktemp("empty") / "shard"
     index = EdgeIndex.create(folder, dimension=encoder.dimension, terms=terms)
-    assert HybridRetriever(encoder, index, terms, options=SearchOptions()).search("pump") == []
+    assert HybridRetriever(encoder, index, terms, scope=OWNER, options=SearchOptions()).search("pump") == []
     index.close()

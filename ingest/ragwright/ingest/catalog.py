@@ -12,7 +12,6 @@ document counts as changed, whatever its file says, and nobody takes vectors fro
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -21,25 +20,27 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from ragwright.core.errors import IndexDamaged
-from ragwright.core.types import Document
+from ragwright.core.errors import InputError
+from ragwright.core.types import Access, Document, Scope
+from ragwright.ingest.catalog_layout import identity_of, prepare
+from ragwright.ingest.catalog_scope import list_documents, read_kinds, read_visible
+from ragwright.ingest.catalog_sources import read_counts, read_known_files, read_names, read_tenants
 from ragwright.ingest.catalog_tables import (
-    SCHEMA_VERSION,
     chunks,
     clear_failures,
-    document_row,
+    committed_row,
     documents,
     encoded_by_id,
     facts,
     failures,
     insert,
+    of_tenant,
     parts,
     remove_strays,
     replace_strays,
     row_document,
     storable,
     strays,
-    tables,
     versions,
 )
 from ragwright.ingest.catalog_values import (
@@ -47,6 +48,7 @@ from ragwright.ingest.catalog_values import (
     CommittedDocument,
     KnownFile,
     LedgerRow,
+    ListedDocument,
     Manifest,
 )
 from ragwright.ingest.database import Database
@@ -67,9 +69,7 @@ class Catalog:
     def __init__(self, url: str | sa.URL) -> None:
         self._database = Database(url)
         self._remembered: dict[str, tuple[int, Any]] = {}  # what every query asks for, by its name
-        with self._database.writing() as connection:
-            _check_schema(connection)
-            tables.create_all(connection)
+        prepare(self._database)
 
     @classmethod
     def in_folder(cls, workspace: Path) -> Catalog:
@@ -85,29 +85,73 @@ class Catalog:
             row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).first()
         return None if row is None else row_document(row)
 
+    def visible(self, document_id: str, scope: Scope) -> Document | None:
+        """The document as it was last committed; None where there is none, or the scope does not allow it."""
+        if scope.is_empty:
+            return None
+        with self._database.reading() as connection:
+            return read_visible(connection, storable(document_id), scope)
+
+    def digest(self, document_id: str) -> str:
+        """SHA-256 of a document's file when it was ingested, in hex; "" where there is no such document."""
+        query = sa.select(documents.c.digest).where(documents.c.id == document_id)
+        with self._database.reading() as connection:
+            return str(connection.execute(query).scalar() or "")
+
+    def listing(self, scope: Scope, *, limit: int, after: str = "") -> list[ListedDocument]:
+        """Documents that a scope allows, ordered by source and id, a page at a time.
+
+        Args:
+            scope: What the caller may see.
+            limit: At most this many, at least 1.
+            after: The `cursor` of the last one of the page before; "" begins.
+        """
+        if limit < 1:
+            raise InputError(f"the limit is {limit}; ask for at least one document")
+        if scope.is_empty:
+            return []
+        version, _ = self.live_version() or ("", None)
+        with self._database.reading() as connection:
+            kinds = self._unless_changed("rights", lambda: read_kinds(connection))
+            return list_documents(connection, scope, kinds=kinds, version=version, limit=limit, after=after)
+
+    def set_access(self, document_ids: Iterable[str], access: Access) -> None:
+        """Record who may see documents of the tenant that `access` names; those of another are ignored."""
+        with self._database.writing() as connection:
+            for part in parts(document_ids):
+                own = documents.c.id.in_(part) & of_tenant(documents, access.tenant)
+                connection.execute(documents.update().where(own).values(groups=json.dumps(access.groups)))
+
     def documents(self) -> Iterator[CommittedDocument]:
         """Every document, ordered by source, without ledger rows."""
         with self._database.reading() as connection:
-            for document_id in self.sources().values():
+            for document_id in self.names():
                 row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one()
                 yield CommittedDocument(row_document(row), row.digest, row.size, row.domain, ())
 
-    def known_files(self) -> dict[str, KnownFile]:
-        """What is remembered of every source: committed documents and failures."""
-        c = documents.c
+    def known_files(self, tenant: str) -> dict[str, KnownFile]:
+        """What is remembered of every source of a tenant: committed documents and failures."""
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(c.source, c.digest, c.domain))
-            known = {row.source: KnownFile(row.digest, row.domain) for row in rows}
-            for row in connection.execute(sa.select(failures)):
-                former = known.get(row.source)
-                known[row.source] = KnownFile(row.digest, former.domain if former else "", row.reason)
-        return known
+            return read_known_files(connection, tenant)
 
-    def sources(self) -> dict[str, str]:
-        """Document id by source, ordered by source."""
-        query = sa.select(documents.c.source, documents.c.id).order_by(documents.c.source)
+    def tenants(self) -> list[str]:
+        """Every tenant that has documents or failures, in order."""
         with self._database.reading() as connection:
-            return {row.source: row.id for row in connection.execute(query)}
+            return read_tenants(connection)
+
+    def names(self) -> dict[str, str]:
+        """Source by document id, of every tenant's documents, ordered by source and id."""
+        with self._database.reading() as connection:
+            return read_names(connection)
+
+    def sources(self, tenant: str | None = None) -> dict[str, str]:
+        """Document id by source, ordered by source.
+
+        Args:
+            tenant: Whose; None: everyone's, and where several tenants have a source, one of them.
+        """
+        with self._database.reading() as connection:
+            return {source: key for key, source in read_names(connection, tenant).items()}
 
     def being_replaced(self) -> set[str]:
         """Ids of documents whose update was stopped: some of their chunks may be newer than they are."""
@@ -177,12 +221,13 @@ class Catalog:
                 held = (chunks.c.version == version) & chunks.c.document_id.in_(part)
                 connection.execute(chunks.delete().where(held))
                 connection.execute(documents.delete().where(documents.c.id.in_(part)))
-            insert(connection, documents, [_row(each) for each in committed])
+            insert(connection, documents, [committed_row(each) for each in committed])
             insert(connection, chunks, [{"version": version, **asdict(row)} for row in current.values()])
             remove_strays(connection, version, current)
             replace_strays(connection, version, gone)
-            if not keep_failures:
-                clear_failures(connection, [each.document.source for each in committed])
+            for tenant in {each.document.access.tenant for each in committed if not keep_failures}:
+                own = [each.document for each in committed if each.document.access.tenant == tenant]
+                clear_failures(connection, [document.source for document in own], tenant=tenant)
         return list(gone)
 
     def forget(self, version: str, document_ids: Sequence[str]) -> list[str]:
@@ -194,8 +239,9 @@ class Catalog:
         gone = {row.id: row.encoded for row in self.ledger(version, document_ids)}
         with self._database.writing() as connection:
             for part in parts(document_ids):
-                names = sa.select(documents.c.source).where(documents.c.id.in_(part))
-                connection.execute(failures.delete().where(failures.c.source.in_(names)))
+                same = (documents.c.source == failures.c.source) & (documents.c.tenant == failures.c.tenant)
+                named = sa.exists().where(documents.c.id.in_(part), same)
+                connection.execute(failures.delete().where(named))
                 connection.execute(documents.delete().where(documents.c.id.in_(part)))
                 connection.execute(chunks.delete().where(chunks.c.document_id.in_(part)))
             replace_strays(connection, version, gone)
@@ -234,23 +280,24 @@ class Catalog:
 
     # Failures
 
-    def record_failure(self, source: str, reason: str, digest: str) -> None:
-        """Remember that a file could not be ingested."""
-        row = {"source": source, "reason": storable(reason), "digest": digest}
+    def record_failure(self, source: str, reason: str, digest: str, *, tenant: str = "") -> None:
+        """Remember that a tenant's file could not be ingested."""
+        row = {"source": source, "reason": storable(reason), "digest": digest, "tenant": tenant}
         with self._database.writing() as connection:
-            clear_failures(connection, [source])
+            clear_failures(connection, [source], tenant=tenant)
             insert(connection, failures, [row])
 
-    def failures(self) -> dict[str, str]:
-        """Reason by source, ordered by source."""
-        query = sa.select(failures.c.source, failures.c.reason).order_by(failures.c.source)
+    def failures(self, tenant: str | None = None) -> dict[str, str]:
+        """Reason by source, ordered by source, of a tenant; None: of every one."""
+        c = failures.c
+        query = sa.select(c.source, c.reason).where(of_tenant(failures, tenant)).order_by(c.source)
         with self._database.reading() as connection:
             return {row.source: row.reason for row in connection.execute(query)}
 
-    def clear_failures(self, sources: Sequence[str]) -> None:
-        """Forget failures."""
+    def clear_failures(self, sources: Sequence[str], *, tenant: str | None = None) -> None:
+        """Forget failures of a tenant; None: of every one."""
         with self._database.writing() as connection:
-            clear_failures(connection, sources)
+            clear_failures(connection, sources, tenant=tenant)
 
     # Index versions
 
@@ -301,12 +348,7 @@ class Catalog:
     def identity(self) -> str:
         """Names this catalog among those that share a server: eight hex digits, made once."""
         with self._database.writing() as connection:
-            query = sa.select(facts.c.value).where(facts.c.name == "identity")
-            found = connection.execute(query).scalar()
-            if found is None:
-                found = secrets.token_hex(4)
-                connection.execute(facts.insert().values(name="identity", value=found))
-        return str(found)
+            return identity_of(connection)
 
     def held(self) -> AbstractContextManager[None]:
         """Be the only writer where several machines reach the catalog; the folder's lock guards SQLite.
@@ -333,14 +375,12 @@ class Catalog:
 
     def counts(self, version: str | None) -> CatalogCounts:
         """How many documents, characters, bytes, chunks and failures there are."""
-        c, count = documents.c, sa.func.count()
-        sums = [sa.func.coalesce(sa.func.sum(column), 0) for column in (c.characters, c.size)]
-        held = sa.select(count).select_from(chunks).where(chunks.c.version == (version or ""))
         with self._database.reading() as connection:
-            total, characters, size = connection.execute(sa.select(count, *sums).select_from(documents)).one()
-            chunk_count = connection.execute(held).scalar_one()
-            failed = connection.execute(sa.select(count).select_from(failures)).scalar_one()
-        return CatalogCounts(total, int(characters), int(size), chunk_count, failed)
+            return read_counts(connection, version)
+
+    def empty_log(self) -> None:
+        """Take what was forgotten out of SQLite's files as well; other databases do so by themselves."""
+        self._database.empty_log()
 
     def damage(self) -> list[str]:
         """What the database finds wrong with itself; empty when sound."""
@@ -350,23 +390,6 @@ class Catalog:
         """Release the database."""
         self._remembered.clear()  # another connection counts its changes from the start
         self._database.close()
-
-
-def _check_schema(connection: sa.Connection) -> None:
-    facts.create(connection, checkfirst=True)
-    found = connection.execute(sa.select(facts.c.value).where(facts.c.name == "schema")).scalar()
-    if found is None:
-        insert(connection, facts, [{"name": "schema", "value": str(SCHEMA_VERSION)}])
-    elif found != str(SCHEMA_VERSION):
-        raise IndexDamaged(
-            f"the catalog has layout {found} and this version of ragwright reads {SCHEMA_VERSION}; "
-            "ingest the documents into a new workspace"
-        )
-
-
-def _row(committed: CommittedDocument) -> dict[str, Any]:
-    facts_of_file = {"digest": committed.digest, "size": committed.size, "domain": committed.domain}
-    return {**document_row(committed.document), **facts_of_file}
 
 
 def _unsettled(version: str) -> str:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from ragwright.core.errors import IndexDamaged
-from ragwright.core.types import Block, Document
+from ragwright.core.errors import IndexDamaged, InputError
+from ragwright.core.types import Access, Block, Document
+from ragwright.ingest.catalog_values import CommittedDocument
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 tables = sa.MetaData()
 facts = sa.Table(
@@ -27,9 +29,11 @@ facts = sa.Table(
 documents = sa.Table(
     "documents",
     tables,
-    sa.Column("id", sa.String, primary_key=True),  # a digest of the source, which is thus unique as well
+    sa.Column("id", sa.String, primary_key=True),  # a digest of tenant and source, unique together as well
     sa.Column("source", sa.String, nullable=False),
     sa.Column("title", sa.String, nullable=False),
+    sa.Column("tenant", sa.String, nullable=False, server_default=""),
+    sa.Column("groups", sa.String, nullable=False, server_default="[]"),  # JSON
     sa.Column("text", sa.LargeBinary, nullable=False),  # zlib of UTF-8
     sa.Column("blocks", sa.LargeBinary, nullable=False),  # zlib of JSON rows
     sa.Column("metadata", sa.String, nullable=False),  # JSON
@@ -37,6 +41,15 @@ documents = sa.Table(
     sa.Column("size", sa.BigInteger, nullable=False),  # bytes of the file
     sa.Column("characters", sa.BigInteger, nullable=False),
     sa.Column("domain", sa.String, nullable=False),
+    *(
+        # A source can be longer than PostgreSQL takes into a tree; it sorts as quickly without one.
+        sa.Index(f"documents_by_{name}", *columns).ddl_if(dialect="sqlite")
+        for name, *columns in (
+            ("source", "source", "id"),
+            ("tenant", "tenant", "source", "id"),
+            ("rights", "tenant", "groups"),
+        )
+    ),
 )
 chunks = sa.Table(
     "chunks",
@@ -63,6 +76,7 @@ failures = sa.Table(
     sa.Column("source", sa.String, nullable=False),
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("digest", sa.String, nullable=False),
+    sa.Column("tenant", sa.String, nullable=False, server_default=""),
     # A source can be longer than PostgreSQL takes into a tree.
     sa.Index("failures_by_source", "source", postgresql_using="hash"),
 )
@@ -93,8 +107,9 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
-def document_row(document: Document) -> dict[str, Any]:
-    """The columns of `documents` that hold a document."""
+def committed_row(committed: CommittedDocument) -> dict[str, Any]:
+    """A row of `documents`."""
+    document = committed.document
     blocks = [[b.kind, b.start, b.end, b.page, b.level, b.box] for b in document.blocks]
     return {
         "id": document.id,
@@ -103,7 +118,12 @@ def document_row(document: Document) -> dict[str, Any]:
         "text": zlib.compress(document.text.encode("utf-8", "surrogatepass"), 1),
         "blocks": zlib.compress(json.dumps(blocks).encode(), 1),
         "metadata": json.dumps(dict(document.metadata)),
+        "tenant": document.access.tenant,
+        "groups": json.dumps(document.access.groups),
+        "digest": committed.digest,
+        "size": committed.size,
         "characters": len(document.text),
+        "domain": committed.domain,
     }
 
 
@@ -111,7 +131,7 @@ def row_document(row: Any) -> Document:
     """The document of a row of `documents`.
 
     Raises:
-        IndexDamaged: Its text, blocks or metadata cannot be read.
+        IndexDamaged: Its text, blocks, metadata or groups cannot be read.
     """
     try:
         text = zlib.decompress(row.text).decode("utf-8", "surrogatepass")
@@ -119,12 +139,28 @@ def row_document(row: Any) -> Document:
             Block(kind, start, end, page, level, tuple(box) if box else None)
             for kind, start, end, page, level, box in json.loads(zlib.decompress(row.blocks))
         )
-        metadata = json.loads(row.metadata)
+        metadata, access = json.loads(row.metadata), access_of(row.tenant, row.groups)
     except (zlib.error, ValueError, TypeError) as error:
         raise IndexDamaged(
             f"the catalog's copy of {row.source} is damaged ({error}); forget it and ingest it again"
         ) from None
-    return Document(row.id, row.source, row.title, text, blocks, metadata)
+    return Document(row.id, row.source, row.title, text, blocks, metadata, access)
+
+
+@lru_cache(maxsize=1024)
+def access_of(tenant: str, groups: str) -> Access:
+    """The rights that a row states: groups as a JSON list.
+
+    Raises:
+        ValueError: They cannot be read, which is not the same as open to everyone.
+    """
+    names = json.loads(groups)
+    if not isinstance(names, list):
+        raise ValueError("the groups are no list")
+    try:
+        return Access(tenant, tuple(names))
+    except (InputError, TypeError) as error:
+        raise ValueError(str(error)) from None
 
 
 def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -144,10 +180,16 @@ def encoded_by_id(
     return found
 
 
-def clear_failures(connection: sa.Connection, sources: Iterable[str]) -> None:
-    """Forget the failures of sources."""
+def clear_failures(connection: sa.Connection, sources: Iterable[str], *, tenant: str | None) -> None:
+    """Forget the failures of a tenant's sources; None: of every tenant's."""
     for part in parts(sources):
-        connection.execute(failures.delete().where(failures.c.source.in_(part)))
+        named = failures.c.source.in_(part)
+        connection.execute(failures.delete().where(named & of_tenant(failures, tenant)))
+
+
+def of_tenant(table: sa.Table, tenant: str | None) -> sa.ColumnElement[bool]:
+    """The rows of a tenant; None: of every one."""
+    return sa.true() if tenant is None else table.c.tenant == tenant
 
 
 def remove_strays(connection: sa.Connection, version: str, chunk_ids: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ragwright.core.types import Document
+from ragwright.core.types import OPEN, Access, Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,19 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """What the catalog remembers of a source: `reason` is set when it failed."""
+    """What the catalog remembers of a source.
+
+    Attributes:
+        digest: Of the file when it was last read.
+        domain: Of its document; "" when it has none.
+        reason: Why it failed; None when it did not.
+        access: Who may see its document.
+    """
 
     digest: str
     domain: str = ""
     reason: str | None = None
+    access: Access = OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,38 @@ class CommittedDocument:
     size: int
     domain: str
     rows: tuple[LedgerRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDocument:
+    """A document as a list shows it.
+
+    Attributes:
+        id: Its id.
+        source: Where it came from.
+        title: Its title.
+        characters: Length of its text.
+        bytes: Size of its file.
+        chunks: How many the index that answers holds of it.
+        domain: The profile that it was cut by.
+        access: Who may see it.
+        metadata: Flat facts.
+    """
+
+    id: str
+    source: str
+    title: str
+    characters: int
+    bytes: int
+    chunks: int
+    domain: str
+    access: Access
+    metadata: Mapping[str, str]
+
+    @property
+    def cursor(self) -> str:
+        """Where the list goes on behind it, for `Catalog.listing`."""
+        return f"{self.source} {self.id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ class _ProfileChunker:
             headings, prefix, length = _above(titles, touched, start, writer=writer)
             text = document.text[start:end]
             yield Chunk(
-                id=_identify(document.source, self.fingerprint, (start, end), text),
+                id=_identify(document, self.fingerprint, (start, end)),
                 span=Span(document.id, start, end),
                 text=text,
                 context=prefix,
@@ -315,10 +315,12 @@ def _line_groups(text: str, unit: Unit) -> Iterator[Range]:
         cursor = stop + 2
 
 
-def _identify(source: str, fingerprint: str, chunk: Range, text: str) -> str:
-    """UUID text of a chunk: equal for equal source, settings, span and text."""
+def _identify(document: Document, fingerprint: str, chunk: Range) -> str:
+    """UUID text of a chunk: equal for equal tenant, source, settings, span and text."""
+    start, end = chunk
+    tenant = (document.access.tenant,) if document.access.tenant else ()
+    parts = (document.source, fingerprint, str(start), str(end), document.text[start:end], *tenant)
     # Lengths first, so that no two different lists of parts read the same.
-    parts = (source, fingerprint, str(chunk[0]), str(chunk[1]), text)
     joined = "".join(f"{len(part)}:{part}" for part in parts)
     return str(uuid.UUID(bytes=hashlib.sha256(joined.encode("utf-8", "surrogatepass")).digest()[:16]))
 

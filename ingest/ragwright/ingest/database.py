@@ -75,6 +75,12 @@ class Database:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(_WRITER_KEY)))
                 connection.commit()
 
+    def empty_log(self) -> None:
+        """Take what was deleted out of SQLite's write-ahead log as well, unless somebody reads just now."""
+        if self._engine.dialect.name == "sqlite":
+            with self.reading() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def damage(self) -> list[str]:
         """What the database finds wrong with itself; empty when sound."""
         if self._engine.dialect.name != "sqlite":
@@ -113,4 +119,5 @@ class Database:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA busy_timeout=10000")
     connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA secure_delete=ON")  # what is forgotten does not stay in the file
     connection.execute("PRAGMA synchronous=FULL")  # a committed document survives a power cut as well

@@ -23,10 +23,17 @@ _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file to ingest: its place on disk and the source under which it is known."""
+    """A file to ingest.
+
+    Attributes:
+        path: Its place on disk.
+        source: Under which it is known.
+        name: What whoever sent it calls it, where that is not its source; shown where it states no title.
+    """
 
     path: Path
     source: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +87,13 @@ def path_of(source: str, project: Path) -> Path:
     return project / name
 
 
-def document_id(source: str) -> str:
-    """Names a source: the same while its content changes."""
-    return hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+def document_id(source: str, tenant: str = "") -> str:
+    """Names a source of a tenant: the same while its content changes, and another one for every tenant."""
+    named = source.encode("utf-8", "surrogatepass")
+    if tenant:  # digests of both, which no source can be called after
+        parts = (tenant.encode("utf-8"), named)
+        named = b"".join(hashlib.sha256(part).digest() for part in parts)
+    return hashlib.sha256(named).hexdigest()[:24]
 
 
 def discover(

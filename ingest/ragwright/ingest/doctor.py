@@ -38,8 +38,8 @@ def examine(catalog: Catalog, index: ChunkIndex, version: str) -> Iterator[Findi
 
     Checked are: the database's own consistency; that every document can be read; that every chunk of the
     ledger is in the index and the index holds no other; that each chunk's text is the slice of its document,
-    stored under its source; that its sentences lie inside it; that it was encoded from what is stored; and
-    that it has one unit vector per sentence.
+    stored under its source and with its rights; that its sentences lie inside it; that it was encoded from
+    what is stored; and that it has one unit vector per sentence.
     """
     for problem in catalog.damage():
         yield Finding("catalog", problem, "restore catalog.sqlite3, or ingest into a new workspace")
@@ -78,6 +78,8 @@ def _problem(stored: StoredChunk, row: LedgerRow, documents: _Documents) -> str:
         return f"is not the text at {row.start}-{row.end} of its document"
     if stored.source != document.source:
         return f"is a chunk of {document.source} in the catalog"
+    if stored.access != document.access:
+        return "can be seen by others than its document"
     if not all(row.start <= s.start <= s.end <= row.end for s in chunk.sentences):
         return "has sentences outside its span"
     if row.encoded.partition(ORIGIN)[0] != encoded_digest(chunk):
@@ -100,7 +102,7 @@ class _Documents:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._ids = {document_id: source for source, document_id in catalog.sources().items()}
+        self._ids = catalog.names()
         self._replaced = catalog.being_replaced()
         self._kept: dict[str, Document | None] = {}
 

@@ -65,7 +65,7 @@ def parse_pdf(data: bytes) -> Parsed:
     Raises:
         InputError: The file is protected by a password, or is no readable PDF.
     """
-    with closing(_open(data)) as document:
+    with closing(open_pdf(data)) as document:
         count = len(document)
         views = [view for index in range(count) if (view := _read_page(document, index)) is not None]
         outline = _outline(document)
@@ -78,7 +78,12 @@ def parse_pdf(data: bytes) -> Parsed:
     return builder.build(media_type="application/pdf", title=title, metadata=metadata)
 
 
-def _open(data: bytes) -> Any:
+def open_pdf(data: bytes) -> Any:
+    """The `pypdfium2.PdfDocument` of a file; close it.
+
+    Raises:
+        InputError: The file is protected by a password, or is no readable PDF.
+    """
     import pypdfium2
     import pypdfium2.raw as pdfium
 
@@ -187,6 +192,22 @@ def _largest_heading(pieces: Sequence[Piece]) -> str:
     return max(titles, key=lambda piece: piece.size).text if titles else ""
 
 
+def characters(text_page: Any) -> str:
+    """The text of a raw text page, one Python character for each of pdfium's, so that indices agree."""
+    import pypdfium2.raw as pdfium
+
+    count = pdfium.FPDFText_CountChars(text_page)
+    if count <= 0:
+        return ""
+    buffer = (ctypes.c_ushort * (count + 1))()
+    pdfium.FPDFText_GetText(text_page, 0, count, buffer)
+    text = bytes(buffer)[: 2 * count].decode("utf-16-le", "replace")
+    if len(text) == count and "\x00" not in text:
+        return text
+    codes = (pdfium.FPDFText_GetUnicode(text_page, index) for index in range(count))
+    return "".join(chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else "\x00" for code in codes)
+
+
 class _Reader:
     """Words of one text page. Calls into pdfium cost about a microsecond, so there are few per word."""
 
@@ -203,7 +224,7 @@ class _Reader:
 
     def lines(self) -> Iterator[tuple[Line, int]]:
         """Runs in file order, in their own upright frame, each with its quarter turns."""
-        text = self._text()
+        text = characters(self._page)
         words: list[tuple[int, int]] = []
         end = 0
         for match in _WORD.finditer(text):
@@ -215,21 +236,6 @@ class _Reader:
             end = match.end()
         if words:
             yield from self._runs(text, words, divided=text[end : end + 1] in tuple(_DIVISION))
-
-    def _text(self) -> str:
-        """One Python character for each of pdfium's, so that indices agree."""
-        count = self._pdfium.FPDFText_CountChars(self._page)
-        if count <= 0:
-            return ""
-        buffer = (ctypes.c_ushort * (count + 1))()
-        self._pdfium.FPDFText_GetText(self._page, 0, count, buffer)
-        text = bytes(buffer)[: 2 * count].decode("utf-16-le", "replace")
-        if len(text) == count and "\x00" not in text:
-            return text
-        codes = (self._pdfium.FPDFText_GetUnicode(self._page, index) for index in range(count))
-        return "".join(
-            chr(code) if 0 < code < 0xD800 or 0xDFFF < code < 0x110000 else "\x00" for code in codes
-        )
 
     def _runs(
         self, text: str, words: Sequence[tuple[int, int]], *, divided: bool

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from ragwright.core.errors import RagwrightError
 from ragwright.core.protocols import Chunker
-from ragwright.core.types import Parsed
+from ragwright.core.types import OPEN, Access, Document
 from ragwright.ingest.ahead import ahead
 from ragwright.ingest.catalog_values import KnownFile
 from ragwright.ingest.discover import Discovery, SourceFile
 from ragwright.ingest.parse import HEAVY_SUFFIXES
 from ragwright.ingest.prepare import PreparedDocument, cut, document_of
 from ragwright.ingest.report import IngestPlan, IngestReport
+from ragwright.ingest.rights import give_rights_of_run
 from ragwright.ingest.sandbox import ParseLimits, ParseOutcome, parse_files
 from ragwright.ingest.stopwatch import Stopwatch
 from ragwright.ingest.writer import IndexWriter, Observer, Target, check_free_space
@@ -43,6 +44,11 @@ class IngestSettings:
         prune: Delete documents below the given paths whose file is gone.
         retry_failed: Try files again that failed before and have not changed.
         limits: Of a parsing child.
+        access: Who may see the documents, and the former versions of files that are ingested again: whoever
+            ingests for others sees to it that their files have sources of their own. What other tenants
+            have is neither looked at nor touched.
+        defer_graph: Leave the index as it is where optimising it would build a graph, which takes long; the
+            next ingest without this does it.
     """
 
     domain: str
@@ -50,15 +56,25 @@ class IngestSettings:
     limits: ParseLimits
     prune: bool = True
     retry_failed: bool = False
+    access: Access = OPEN
+    defer_graph: bool = False
 
 
 def plan_ingest(
     discovery: Discovery, known: Mapping[str, KnownFile], *, settings: IngestSettings
 ) -> IngestPlan:
-    """Tell new, changed, unchanged and deleted files apart by their content."""
-    groups: dict[str, list[str]] = {"add": [], "update": [], "skip": [], "failed": []}
-    for file in discovery.files:
-        groups[_fate(file, known.get(file.source), settings)].append(file.source)
+    """Tell new, changed, unchanged and deleted files apart by their content.
+
+    Args:
+        discovery: The files.
+        known: What is remembered of the tenant that the settings name.
+        settings: How they are to be ingested.
+    """
+    fates = [(file.source, _fate(file, known.get(file.source), settings)) for file in discovery.files]
+
+    def of(*wanted: str) -> tuple[str, ...]:
+        return tuple(source for source, fate in fates if fate in wanted)
+
     found = {file.source for file in discovery.files} | discovery.problems.keys()
     gone = [
         source
@@ -66,18 +82,19 @@ def plan_ingest(
         if settings.prune and source not in found and discovery.deletes(source)
     ]
     return IngestPlan(
-        add=tuple(groups["add"]),
-        update=tuple(groups["update"]),
-        skip=tuple(groups["skip"]),
+        add=of("add"),
+        update=of("update", "rights"),
+        skip=of("skip"),
         delete=tuple(gone),
-        failed_before={source: known[source].reason or "" for source in groups["failed"]},
+        failed_before={source: known[source].reason or "" for source in of("failed")},
         problems=discovery.problems,
         unsupported=discovery.unsupported,
+        rights=of("rights"),
     )
 
 
 def _fate(file: SourceFile, former: KnownFile | None, settings: IngestSettings) -> str:
-    """What becomes of a file: `add`, `update`, `skip`, or `failed` when it failed before and is unchanged."""
+    """What becomes of a file: `add`, `update`, `skip`, `rights` or, failed before and unchanged, `failed`."""
     if former is None:
         return "add"
     same = _file_digest(file.path) == former.digest
@@ -85,7 +102,7 @@ def _fate(file: SourceFile, former: KnownFile | None, settings: IngestSettings) 
         return "failed"
     if former.reason is not None or not same or former.domain != settings.domain:
         return "update" if former.domain else "add"
-    return "skip"
+    return "skip" if former.access == settings.access else "rights"
 
 
 def ingest(
@@ -99,26 +116,38 @@ def ingest(
     """Bring the index up to date with the files that were found.
 
     Every file ends in exactly one count of the report. A file that fails keeps its former version in the
-    index. A run that dies can be repeated: what it had committed is skipped, what it had written is used.
+    index, with the rights of this run: they are given first of all, before any file is read. A run that dies
+    can be repeated: what it had committed is skipped, what it had written is used.
 
     Raises:
         InputError: The disk has too little room; everything committed so far stays.
     """
     started = time.perf_counter()
     check_free_space(target.folder, target.free_bytes)
-    plan = plan_ingest(discovery, target.catalog.known_files(), settings=settings)
+    known = target.catalog.known_files(settings.access.tenant)
+    plan = plan_ingest(discovery, known, settings=settings)
     report = _first_counts(plan)
     _announce(plan, len(discovery.files), observer)
-    wanted = {*plan.add, *plan.update}
+    give_rights_of_run(discovery, known, target, access=settings.access)
+    _count_rights(plan, report, observer)
+    wanted = {*plan.add, *plan.update} - {*plan.rights}
     files = {file.path: file for file in discovery.files if file.source in wanted}
     with IndexWriter(target, former=set(plan.update), report=report, observer=observer) as writer:
         if files:
             _write_files(files, chunker, settings, writer=writer)
         writer.finish()
-        report.deleted = _prune(plan.delete, target)  # last, so that a renamed file takes over its vectors
-        writer.optimize()
+        # Last, so that a renamed file takes over its vectors.
+        report.deleted = _prune(plan.delete, target, tenant=settings.access.tenant)
+        if not (settings.defer_graph and target.index.graph_is_due()):
+            writer.optimize()
     report.seconds["total"] = time.perf_counter() - started
     return report
+
+
+def _count_rights(plan: IngestPlan, report: IngestReport, observer: Observer) -> None:
+    report.updated += len(plan.rights)
+    for source in plan.rights:
+        observer.file_done(source, "updated")
 
 
 def _write_files(
@@ -135,7 +164,7 @@ def _write_files(
             if isinstance(result, PreparedDocument):
                 writer.add(result)
             else:
-                writer.fail(result.source, result.reason, digest=result.digest)
+                writer.fail(result.source, result.reason, digest=result.digest, tenant=settings.access.tenant)
 
 
 def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: Observer) -> IngestReport:
@@ -149,9 +178,11 @@ def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: 
     started = time.perf_counter()
     check_free_space(target.folder, target.free_bytes)
     report = IngestReport()
-    sources = target.catalog.sources()
-    observer.start(len(sources))
-    writer = IndexWriter(target, former=sources, report=report, observer=observer, keep_failures=True)
+    names = target.catalog.names()
+    observer.start(len(names))
+    writer = IndexWriter(
+        target, former={*names.values()}, report=report, observer=observer, keep_failures=True
+    )
 
     def prepare() -> Iterator[PreparedDocument]:
         for each in target.catalog.documents():
@@ -232,25 +263,26 @@ def _prepare(
     heavy = any(path.suffix.lower() in HEAVY_SUFFIXES for path in files)
     limits, jobs = settings.limits, settings.jobs
     for outcome in parse_files(list(files), jobs=jobs, limits=limits, heavy=heavy, stopped=stopped):
-        source = files[outcome.path].source
+        file = files[outcome.path]
         stopwatch.add("parse", outcome.seconds)
         if outcome.parsed is None:
-            yield _Failed(source, outcome.failure or "failed without a reason", outcome.digest)
+            yield _Failed(file.source, outcome.failure or "failed without a reason", outcome.digest)
             continue
         with stopwatch.timed("chunk"):
-            result = _cut_parsed(source, outcome.parsed, outcome, chunker=chunker, domain=settings.domain)
+            document = document_of(file, outcome.parsed, access=settings.access)
+            result = _cut_parsed(document, outcome, chunker=chunker, domain=settings.domain)
+        if isinstance(result, PreparedDocument):
+            result = replace(result, hidden_characters=outcome.parsed.hidden_characters)
         yield result
 
 
 def _cut_parsed(
-    source: str, parsed: Parsed, outcome: ParseOutcome, *, chunker: Chunker, domain: str
+    document: Document, outcome: ParseOutcome, *, chunker: Chunker, domain: str
 ) -> PreparedDocument | _Failed:
-    document = document_of(source, parsed)
     try:
-        prepared = cut(document, chunker, digest=outcome.digest, size=outcome.size, domain=domain)
+        return cut(document, chunker, digest=outcome.digest, size=outcome.size, domain=domain)
     except RagwrightError as error:
-        return _Failed(source, str(error), outcome.digest)
-    return replace(prepared, hidden_characters=parsed.hidden_characters)
+        return _Failed(document.source, str(error), outcome.digest)
 
 
 def _file_digest(path: Path) -> str:
@@ -264,10 +296,10 @@ def _file_digest(path: Path) -> str:
         return ""
 
 
-def _prune(sources: Sequence[str], target: Target) -> int:
-    """Remove documents, and failures, whose files are gone; count the documents."""
-    by_source = target.catalog.sources()
+def _prune(sources: Sequence[str], target: Target, *, tenant: str) -> int:
+    """Remove a tenant's documents, and failures, whose files are gone; count the documents."""
+    by_source = target.catalog.sources(tenant)
     ids = [by_source[source] for source in sources if source in by_source]
-    target.catalog.clear_failures(sources)
+    target.catalog.clear_failures(sources, tenant=tenant)
     forget(ids, target)
     return len(ids)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ragwright.core.protocols import Chunker, EncodedChunks, EncodingChunker
-from ragwright.core.types import Chunk, Document, Parsed, Passage
+from ragwright.core.types import Access, Chunk, Document, Parsed, Passage
 from ragwright.ingest.catalog_values import LedgerRow
-from ragwright.ingest.discover import document_id
+from ragwright.ingest.discover import SourceFile, document_id
 from ragwright.ingest.sniff import SUPPORTED
 
 ORIGIN = "-"
-"""In the ledger, parts what is encoded of a chunk from what else the encoder read for its vectors."""
+"""In the ledger, parts what is encoded of a chunk from whose it is, and from what else the encoder read."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _TYPE_NAMES = {media_type: suffix.lstrip(".") for suffix, media_type in reversed(SUPPORTED.items())}
@@ -43,12 +43,16 @@ class PreparedDocument:
     encoded: EncodedChunks | None = None
 
 
-def document_of(source: str, parsed: Parsed) -> Document:
+def document_of(file: SourceFile, parsed: Parsed, *, access: Access) -> Document:
     """What a parser made of a file, with its identity and in characters that every later stage takes."""
+    source = file.source
     metadata = {**parsed.metadata, "type": _TYPE_NAMES.get(parsed.media_type, parsed.media_type)}
+    if file.name:
+        metadata["name"] = file.name
     clean = {encodable(key): encodable(value) for key, value in metadata.items()}
-    title = shown_title(parsed.title, source)
-    return Document(document_id(source), source, title, encodable(parsed.text), parsed.blocks, clean)
+    title = shown_title(parsed.title, file.name or source)
+    identity = document_id(source, access.tenant)
+    return Document(identity, source, title, encodable(parsed.text), parsed.blocks, clean, access)
 
 
 def shown_title(title: str, source: str) -> str:
@@ -72,8 +76,14 @@ def cut(document: Document, chunker: Chunker, *, digest: str, size: int, domain:
 
 
 def ledger_row(prepared: PreparedDocument, chunk: Chunk) -> LedgerRow:
-    """What the ledger will say of a chunk."""
+    """What the ledger will say of a chunk.
+
+    Chunks of equal digest share their vectors. A tenant's share them with one another only: else how long an
+    ingest takes would tell whether another one has the same text.
+    """
     digest = encoded_digest(chunk)
+    if tenant := prepared.document.access.tenant:
+        digest += ORIGIN + hashlib.sha256(tenant.encode()).hexdigest()[:16]
     if prepared.encoded is not None:
         digest += ORIGIN + prepared.encoded.origins[chunk.id]
     return LedgerRow(chunk.id, prepared.document.id, chunk.span.start, chunk.span.end, digest)

@@ -11,7 +11,7 @@ class IngestReport:
 
     Attributes:
         added: Documents that were new.
-        updated: Documents whose content or domain had changed.
+        updated: Documents whose content, domain or rights had changed.
         skipped: Files that had not changed.
         deleted: Documents whose file is gone.
         failures: Reason by source; for folders that could not be read too.
@@ -46,7 +46,18 @@ class IngestReport:
 
 @dataclass(frozen=True, slots=True)
 class IngestPlan:
-    """What an ingest would do, by source, found without parsing anything."""
+    """What an ingest would do, by source, found without parsing anything.
+
+    Attributes:
+        add: New files.
+        update: Files whose content, domain or rights have changed.
+        skip: Files that have not changed.
+        delete: What is known and whose file is gone.
+        failed_before: Reason by source, for files that failed before and have not changed.
+        problems: Reason by source, for what could not be read.
+        unsupported: Files of unknown type.
+        rights: Of `update`, the files that are not read again, since only their rights have changed.
+    """
 
     add: tuple[str, ...]
     update: tuple[str, ...]
@@ -55,3 +66,4 @@ class IngestPlan:
     failed_before: dict[str, str]
     problems: dict[str, str]
     unsupported: tuple[str, ...]
+    rights: tuple[str, ...] = ()

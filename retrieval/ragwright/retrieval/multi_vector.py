@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ragwright.core.errors import ModelError
-from ragwright.retrieval.layers import Dense, Layer, read_dense, read_json, read_layers
+from ragwright.core.model_folder import read_json
+from ragwright.retrieval.layers import Dense, Layer, read_dense, read_layers
 from ragwright.retrieval.model import (
     ModelFolder,
     count_positions,

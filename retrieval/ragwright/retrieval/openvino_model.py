@@ -76,10 +76,8 @@ class OpenVinoForward:
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(streams):
             self._requests.put(compiled.create_infer_request())
-        # Waiting for the queue waits for everyone's batches, so it belongs to one caller at a time.
-        self._lock = Lock()
-        self._queue: Any = openvino.AsyncInferQueue(compiled, streams)
-        self._queue.set_callback(_done)
+        # A question does not wait until a thousand passages are encoded, only for the batches at work.
+        self._short, self._long = (_Queue(openvino, compiled, streams) for _ in range(2))
 
     def run(self, inputs: Sequence[ModelInput], receive: Receive) -> None:
         """See `Forward.run`."""
@@ -93,7 +91,8 @@ class OpenVinoForward:
         if len(batches) == 1:
             self._run_one(batches[0], take)
         elif batches:
-            self._run_many(batches, take)
+            tokens = sum(batch.ids.size for batch in batches)
+            self._run_many(batches, take, self._short if tokens <= self._budget else self._long)
 
     def _arrays(self, batch: Batch) -> list[NDArray[np.int64]]:
         return [batch.ids, batch.mask, batch.types] if self._typed else [batch.ids, batch.mask]
@@ -106,16 +105,26 @@ class OpenVinoForward:
         finally:
             self._requests.put(request)
 
-    def _run_many(self, batches: Sequence[Batch], take: _Take) -> None:
+    def _run_many(self, batches: Sequence[Batch], take: _Take, queue: _Queue) -> None:
         failures: list[BaseException] = []
-        with self._lock:
+        with queue.lock:
             try:
                 for batch in batches:
-                    self._queue.start_async(self._arrays(batch), (take, batch, failures), share_inputs=True)
+                    work = (take, batch, failures)
+                    queue.requests.start_async(self._arrays(batch), work, share_inputs=True)
             finally:  # the requests read the batches' own memory
-                self._queue.wait_all()
+                queue.requests.wait_all()
         if failures:
             raise failures[0]
+
+
+class _Queue:
+    """Requests that run side by side; waiting for one waits for all, so one caller has them at a time."""
+
+    def __init__(self, openvino: Any, compiled: Any, streams: int) -> None:
+        self.lock = Lock()
+        self.requests: Any = openvino.AsyncInferQueue(compiled, streams)
+        self.requests.set_callback(_done)
 
 
 def _done(request: Any, work: tuple[_Take, Batch, list[BaseException]]) -> None:

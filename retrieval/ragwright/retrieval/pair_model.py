@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ragwright.core.errors import ModelError
+from ragwright.core.model_folder import read_json
 from ragwright.retrieval.activations import Activation, activation
-from ragwright.retrieval.layers import Head, Layer, read_head, read_json, read_layers
+from ragwright.retrieval.layers import Head, Layer, read_head, read_layers
 from ragwright.retrieval.model import (
     ModelFolder,
     count_positions,

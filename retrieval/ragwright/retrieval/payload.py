@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import repeat
 from typing import Any
 
@@ -20,18 +21,22 @@ from numpy.typing import NDArray
 
 from ragwright.core.errors import IndexDamaged, InputError
 from ragwright.core.protocols import PartTerms, StoredChunk
-from ragwright.core.types import Chunk, IndexEntry, Span, Vectors
+from ragwright.core.types import EVERYONE, Access, Chunk, IndexEntry, Scope, Span, Vectors
 
-SCHEMA_VERSION = 2  # raise it when the layout below changes: indexes of another version are refused
+SCHEMA_VERSION = 3  # raise it when the layout below changes: indexes of another version are refused
 
 DENSE = "text-dense"
 SPARSE = "text-sparse-new"
 PACKED = "node_info"
 
-# Filters on these name a payload key; any other name is looked up in the document's metadata.
+TENANT = "tenant"
+GROUPS = "groups"  # a list; of a document that is open to everyone of its tenant it holds `EVERYONE`
+
+# Filters on these name a payload key; any other name is looked up in the document's metadata. None of them
+# may name `TENANT` or `GROUPS`: what a caller may see is said by a scope alone.
 FILTER_KEYS = {"source": "source", "title": "title", "page": "page", "document": "doc_id"}
 # Without an index of its own, a filter on a key makes the engine read every payload it passes.
-INDEXED_KEYS = ("doc_id", "source", "title", 'metadata."type"')
+INDEXED_KEYS = ("doc_id", "source", "title", 'metadata."type"', TENANT, GROUPS)
 PAGE = "page"  # the one key whose values are whole numbers
 _PAGE_DIGITS = 9
 _BEFORE_PACKED = '"packed": "'
@@ -56,8 +61,14 @@ def to_payload(entry: IndexEntry, terms: PartTerms) -> dict[str, Any]:
         "context": chunk.context,
         "tokens": chunk.tokens,
         "metadata": dict(entry.metadata),
+        **access_payload(entry.access),
         PACKED: json.dumps({"start": chunk.span.start, "end": chunk.span.end, "packed": _pack(entry, terms)}),
     }
+
+
+def access_payload(access: Access) -> dict[str, Any]:
+    """What is stored of who may see a chunk."""
+    return {TENANT: access.tenant, GROUPS: list(access.groups) or [EVERYONE]}
 
 
 def from_payload(chunk_id: str, payload: Mapping[str, Any]) -> StoredChunk:
@@ -67,6 +78,7 @@ def from_payload(chunk_id: str, payload: Mapping[str, Any]) -> StoredChunk:
         IndexDamaged: It is not whole.
     """
     edges, terms, vectors = unpack(chunk_id, payload)
+    access = _access(chunk_id, payload)
     document_id, places = payload["doc_id"], edges.tolist()
     chunk = Chunk(
         chunk_id,
@@ -78,7 +90,30 @@ def from_payload(chunk_id: str, payload: Mapping[str, Any]) -> StoredChunk:
         tuple(map(Span, repeat(document_id), places[::2], places[1::2])),
         payload["tokens"],
     )
-    return StoredChunk(chunk, payload["source"], payload["title"], payload["metadata"], vectors, terms)
+    return StoredChunk(
+        chunk, payload["source"], payload["title"], payload["metadata"], vectors, terms, access
+    )
+
+
+def _access(chunk_id: str, payload: Mapping[str, Any]) -> Access:
+    """Who may see a stored chunk.
+
+    Raises:
+        IndexDamaged: It does not say so: that is not the same as everyone.
+    """
+    try:
+        return _known_access(payload[TENANT], tuple(payload[GROUPS]))
+    except (KeyError, TypeError, InputError) as error:
+        raise IndexDamaged(
+            f"the index does not say who may see chunk {chunk_id} ({error}); run: ragwright ingest --rebuild"
+        ) from error
+
+
+@lru_cache(maxsize=1024)
+def _known_access(tenant: str, groups: tuple[str, ...]) -> Access:
+    if not groups:
+        raise InputError("there are no groups")
+    return Access(tenant, () if EVERYONE in groups else groups)
 
 
 def unpack(chunk_id: str, payload: Mapping[str, Any]) -> Packed:
@@ -111,6 +146,23 @@ def _pack(entry: IndexEntry, terms: PartTerms) -> str:
     arrays = (np.array(numbers, "<u4"), terms.ends.astype("<u4"), terms.ids.astype("<u4"))
     parts = (*arrays, vectors.astype("<f2"))
     return pybase64.b64encode_as_string(b"".join(part.tobytes() for part in parts))
+
+
+def scope_conditions(scope: Scope) -> list[tuple[str, list[str]]]:
+    """Payload keys, and of each the values of which every result must have one; none for the owner.
+
+    Raises:
+        ValueError: The scope is empty. An engine takes a condition without values for none at all, so that
+            such a query must not reach it.
+    """
+    if scope.is_empty:
+        raise ValueError("an empty scope has no condition; nothing is to be asked")
+    conditions = []
+    if scope.tenants is not None:
+        conditions.append((TENANT, sorted(scope.tenants)))
+    if scope.groups is not None:
+        conditions.append((GROUPS, [EVERYONE, *sorted(scope.groups)]))
+    return conditions
 
 
 def filter_conditions(filters: Mapping[str, str]) -> list[tuple[str, str | int]]:

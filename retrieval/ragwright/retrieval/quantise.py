@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import io
 import logging
-import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +24,8 @@ from ragwright.core.errors import InputError, MissingExtra
 from ragwright.retrieval.forward import Compute
 from ragwright.retrieval.model import ModelFolder
 from ragwright.retrieval.openvino_model import save_changed
-from ragwright.retrieval.quantised import QuantisedModel, quantised_in
+from ragwright.retrieval.quantised import SCRATCH, QuantisedModel, quantised_in
+from ragwright.retrieval.scratch import scratch_folder
 from ragwright.retrieval.tokens import ModelTokenizer
 
 # How much of the spread is moved from activations to weights: 0 none, 1 all.
@@ -50,6 +48,8 @@ def check_quantise(compute: Compute) -> None:
 def quantised_draft(model: ModelFolder, compute: Compute, texts: Sequence[str]) -> Iterator[QuantisedModel]:
     """The int8 form of a model, for measuring; gone afterwards unless it was accepted meanwhile.
 
+    What runs that were killed have left of theirs is removed.
+
     Args:
         model: What is quantised.
         compute: Where it is kept.
@@ -64,14 +64,10 @@ def quantised_draft(model: ModelFolder, compute: Compute, texts: Sequence[str]) 
     if not texts:
         raise InputError("there is no text to learn the ranges of activations from; ingest documents first")
     compute.cache.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=compute.cache, prefix=".quantise-"))
-    try:
+    with scratch_folder(compute.cache, prefix=SCRATCH) as folder:
         samples = _samples(model, texts)
         save_changed(model, compute, folder, change=lambda converted: _quantised(converted, samples))
-        folder.chmod(0o755)
         yield quantised_in(folder, model)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _samples(model: ModelFolder, texts: Sequence[str]) -> list[NDArray[np.int64]]:

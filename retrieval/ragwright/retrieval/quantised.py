@@ -1,11 +1,15 @@
-"""Quantised models on disk: where an accepted one stands, and the verdict that it was accepted by."""
+"""Quantised models on disk: where an accepted one stands, and the verdict that it was accepted by.
+
+The verdict names the folder of its model. A new model is put beside the former, and its verdict takes the
+former's place in one rename, so that at any moment one of the two is in force, whole.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,8 +18,12 @@ from typing import Any
 
 from ragwright.core.errors import ModelError
 from ragwright.retrieval.model import ModelFolder
+from ragwright.retrieval.scratch import in_turn, remove_leftovers
 
 VERDICT = "verdict.json"
+SCRATCH = ".quantise-"
+"""What the names of folders begin with in which models are made."""
+
 _SUFFIX = "-int8"
 _NUMBERS = "model.bin"  # weights, ranges and scales; the names in model.xml differ from run to run
 
@@ -25,7 +33,7 @@ class QuantisedModel:
     """A transformer in int8.
 
     Attributes:
-        folder: Holds `model.xml` and `model.bin`, and `verdict.json` once it was accepted.
+        folder: Holds `model.xml` and `model.bin`; `verdict.json` stands beside it once it was accepted.
         fingerprint: Names the model it was made of and its numbers: its vectors are compared with no others.
     """
 
@@ -58,7 +66,6 @@ def accepted_model(model: ModelFolder, cache: Path) -> QuantisedModel:
     Raises:
         ModelError: There is none, or its files are not those that were accepted.
     """
-    folder = _place(model, cache)
     verdict = read_verdict(model, cache)
     if verdict is None:
         raise ModelError(
@@ -66,6 +73,7 @@ def accepted_model(model: ModelFolder, cache: Path) -> QuantisedModel:
             "ingested yet, first: ragwright ingest PATH --set encoder.precision=auto), "
             "or set encoder.precision=auto"
         )
+    folder = _place(model, cache) / str(verdict.get("folder", ""))  # one without a name lies beside it
     try:
         found = quantised_in(folder, model)
     except OSError as error:
@@ -115,28 +123,49 @@ def _read(path: Path) -> dict[str, Any] | None:
 def accept(
     draft: QuantisedModel, verdict: Mapping[str, Any], *, model: ModelFolder, cache: Path
 ) -> QuantisedModel:
-    """Let a quantised model be used, in place of one that was accepted before.
+    """Let a quantised model be used, in place of one that was accepted before, which is then deleted.
 
     Args:
         draft: What was measured; its folder, on the disk of the cache, is moved.
-        verdict: Why it is accepted; what JSON takes. The names of the models whose place it takes are added.
+        verdict: Why it is accepted; what JSON takes. The names of the model, of its folder and of the models
+            whose place it takes are added.
         model: What it was made of.
         cache: Folder of converted models.
     """
-    told = {**verdict, "fingerprint": draft.fingerprint}
-    if former := _former(model, cache, now=draft.fingerprint):
-        told["former"] = former
-    text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-    (draft.folder / VERDICT).write_text(text, encoding="utf-8")
     place = _place(model, cache)
-    grave = Path(tempfile.mkdtemp(dir=cache, prefix=".replaced-"))
-    try:
-        if place.exists():
-            place.rename(grave / place.name)
-        draft.folder.rename(place)
-    finally:
-        shutil.rmtree(grave, ignore_errors=True)
-    return QuantisedModel(place, draft.fingerprint)
+    with in_turn(cache):
+        told = {**verdict, "fingerprint": draft.fingerprint}
+        if former := _former(model, cache, now=draft.fingerprint):
+            told["former"] = former
+        # The former may be an equal model in a folder of its own, so the name says more than what is inside.
+        told["folder"] = f"{draft.fingerprint}-{secrets.token_hex(4)}"
+        place.mkdir(exist_ok=True)
+        folder = draft.folder.rename(place / told["folder"])
+        written = place / f".{VERDICT}"
+        written.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        written.replace(place / VERDICT)
+        _leave_only(place, VERDICT, folder.name)
+    return QuantisedModel(folder, draft.fingerprint)
+
+
+def _leave_only(place: Path, *names: str) -> None:
+    """Delete what else lies in a folder: the model before, and what a killed run did not come to name."""
+    for path in place.iterdir():
+        if path.name in names:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def remove_killed_drafts(cache: Path) -> None:
+    """Remove what runs left that were killed while they made a model.
+
+    Args:
+        cache: Folder of converted models; it need not exist.
+    """
+    remove_leftovers(cache, prefix=SCRATCH)
 
 
 def _former(model: ModelFolder, cache: Path, *, now: str) -> list[str]:

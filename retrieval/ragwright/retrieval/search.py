@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NoReturn, Protocol
+from typing import Literal, NoReturn, Protocol, Self
 
 from ragwright.core.errors import InputError
 from ragwright.core.protocols import (
@@ -14,9 +15,10 @@ from ragwright.core.protocols import (
     IndexQuery,
     Reranker,
     Scored,
+    StoredChunk,
     Tokenizer,
 )
-from ragwright.core.types import Hit, Vector
+from ragwright.core.types import Hit, Scope, Vector
 from ragwright.retrieval.candidates import Candidate, Ranking, distinct
 from ragwright.retrieval.evidence_score import QuerySigns, score_sentences
 from ragwright.retrieval.finding import Finding
@@ -83,10 +85,10 @@ class _Query:
     own_terms: frozenset[int]
     filters: Mapping[str, str]
 
-    def asked(self, mode: Mode) -> IndexQuery:
+    def asked(self, mode: Mode, scope: Scope) -> IndexQuery:
         """What the index is asked for."""
         dense, terms = self.vector if mode != "lexical" else None, self.terms if mode != "dense" else None
-        return IndexQuery(dense, terms, self.filters)
+        return IndexQuery(dense, terms, scope, self.filters)
 
 
 def _no_reranker(method: ModelReranking) -> NoReturn:
@@ -96,7 +98,10 @@ def _no_reranker(method: ModelReranking) -> NoReturn:
 
 
 class HybridRetriever:
-    """Finds chunks by meaning and by words, and the evidence in them. Any number of threads may ask."""
+    """Finds chunks by meaning and by words, and the evidence in them, as far as its scope goes.
+
+    Any number of threads may ask.
+    """
 
     def __init__(
         self,
@@ -104,6 +109,7 @@ class HybridRetriever:
         index: ChunkIndex,
         terms: Terms,
         *,
+        scope: Scope,
         options: SearchOptions,
         expand: Callable[[str], Sequence[str]] = lambda query: (),
         hidden: Callable[[], Collection[str]] = tuple,
@@ -115,6 +121,7 @@ class HybridRetriever:
             encoder: The one the index was made with.
             index: What is searched.
             terms: Of the index's language.
+            scope: What whoever asks may see.
             options: How to search, when a call says nothing else.
             expand: Synonyms of a query's terms.
             hidden: Ids of chunks that are in the index and belong to no committed document: never shown.
@@ -125,10 +132,22 @@ class HybridRetriever:
         self._encoder = encoder
         self._index = index
         self._terms = terms
+        self._scope = scope
         self._options = options
         self._expand = expand
         self._hidden = hidden
         self._reranker = reranker
+
+    @property
+    def scope(self) -> Scope:
+        """What whoever asks may see."""
+        return self._scope
+
+    def within(self, scope: Scope) -> Self:
+        """This retriever for another caller; it shares all else, the vectors of former queries included."""
+        view = copy.copy(self)
+        view._scope = scope
+        return view
 
     def search(
         self,
@@ -203,6 +222,8 @@ class HybridRetriever:
         if isinstance(queries, str) or isinstance(wanted, Mapping) or len(wanted) != len(queries):
             raise InputError("find_many wants a list of queries, and as many mappings of filters, or None")
         self._check(queries, chosen)
+        if self._scope.is_empty:
+            return [Finding.of_nothing(self._encoder.dimension) for _ in queries]
         return self._find(queries, wanted, chosen) if queries else []
 
     def _check(self, queries: Sequence[str], options: SearchOptions) -> None:
@@ -221,7 +242,7 @@ class HybridRetriever:
         queries = self._prepare(texts, filters, chosen)
         times.append(time.perf_counter())
         rankings = self._rank(queries, chosen)
-        pools = distinct([each.fused for each in rankings], self._index.fetch, wanted=chosen.pool)
+        pools = distinct([each.fused for each in rankings], self._fetch, wanted=chosen.pool)
         signs = self._signs(queries)
         times.append(time.perf_counter())
         scores = self._rerank(texts, pools, signs, chosen)
@@ -258,13 +279,18 @@ class HybridRetriever:
         """Both halves and the whole ranking of each query, without hidden chunks."""
         hidden = self._hidden()
         shown = max(chosen.candidates, chosen.pool)
-        asked = [query.asked(chosen.mode) for query in queries]
+        asked = [query.asked(chosen.mode, self._scope) for query in queries]
         rankings = []
         for dense, sparse in self._index.search_many(asked, limit=shown + len(hidden)):
             if hidden:
                 dense, sparse = ([h for h in part if h.id not in hidden][:shown] for part in (dense, sparse))
             rankings.append(Ranking(dense, sparse, _joined(dense, sparse, chosen)))
         return rankings
+
+    def _fetch(self, chunk_ids: Sequence[str]) -> Mapping[str, StoredChunk]:
+        """Chunks by id, without those whose rights were taken away after they were found."""
+        stored = self._index.fetch(chunk_ids)
+        return {key: each for key, each in stored.items() if self._scope.allows(each.access)}
 
     def _signs(self, queries: Sequence[_Query]) -> list[QuerySigns]:
         rarities = self._index.rarities(dict.fromkeys(term for query in queries for term in query.terms))

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from ragwright.core.errors import IndexDamaged, MissingExtra, ServiceError
 from ragwright.core.protocols import IndexQuery, Scored, StoredChunk
-from ragwright.core.types import Encoding, IndexEntry
+from ragwright.core.types import Access, Encoding, IndexEntry, Scope
+from ragwright.retrieval.answers import best_of, results
 from ragwright.retrieval.index_settings import (
     GRAPH_FROM_KILOBYTES,
     MetadataFields,
     Quantization,
+    scoped_filter,
     search_params,
+    server_graph,
     server_int8,
 )
 from ragwright.retrieval.payload import (
@@ -27,7 +30,7 @@ from ragwright.retrieval.payload import (
     PACKED,
     PAGE,
     SPARSE,
-    filter_conditions,
+    access_payload,
     from_payload,
     to_payload,
     unpack,
@@ -93,6 +96,7 @@ class ServerIndex:
             client.create_collection,
             collection,
             vectors_config={DENSE: vectors},
+            hnsw_config=server_graph(m),
             optimizers_config=m.OptimizersConfigDiff(indexing_threshold=GRAPH_FROM_KILOBYTES),
             sparse_vectors_config={SPARSE: m.SparseVectorParams(modifier=m.Modifier.IDF)},
         )
@@ -142,33 +146,36 @@ class ServerIndex:
             _call(self._client.delete, self._collection, points_selector=selector, wait=True)
             self._rarities.clear()
 
+    def set_access(self, chunk_ids: Sequence[str], access: Access) -> None:
+        """Let chunks be seen by others than before; see `ChunkIndex.set_access`."""
+        if chunk_ids:
+            payload, points = access_payload(access), list(chunk_ids)
+            _call(self._client.set_payload, self._collection, payload=payload, points=points, wait=True)
+
     def search(
         self,
         dense: NDArray[np.float32] | None,
         terms: Mapping[int, float] | None,
         *,
         limit: int,
+        scope: Scope,
         filters: Mapping[str, str],
     ) -> tuple[list[Scored], list[Scored]]:
         """Find the nearest chunks by vector and by words in one request; see `ChunkIndex.search`."""
-        return self.search_many([IndexQuery(dense, terms, filters)], limit=limit)[0]
+        return self.search_many([IndexQuery(dense, terms, scope, filters)], limit=limit)[0]
 
     def search_many(
         self, queries: Sequence[IndexQuery], *, limit: int
     ) -> list[tuple[list[Scored], list[Scored]]]:
         """What `search` finds for each query, in one request; see `ChunkIndex.search_many`."""
         answers = iter(self._batch([each for query in queries for each in self._halves(query, limit)]))
-        return [
-            (
-                _ordered(next(answers)) if query.dense is not None else [],
-                _ordered(next(answers)) if query.terms else [],
-            )
-            for query in queries
-        ]
+        return [results(query, answers) for query in queries]
 
     def _halves(self, query: IndexQuery, limit: int) -> Iterator[Any]:
-        """The dense half and the lexical one, as far as they are asked for."""
-        condition = self._filter(query.filters)
+        """The dense half and the lexical one, as far as they are asked for; none for who may see nothing."""
+        if query.scope.is_empty:
+            return
+        condition = scoped_filter(self._m, query.scope, query.filters)
         if query.dense is not None:
             params = self._parameters[condition is not None]
             yield self._request(query.dense.tolist(), DENSE, limit, condition, params=params)
@@ -190,13 +197,13 @@ class ServerIndex:
         }
 
     def rarities(self, terms: Iterable[int]) -> dict[int, float]:
-        """Inverse document frequency of terms in the whole collection, by term id."""
+        """Inverse document frequency of terms in the whole collection; see `ChunkIndex.rarities`."""
         return self._rarities.of(terms)
 
     def _best(self, terms: Sequence[int]) -> list[Best | None]:
         vectors = [self._m.SparseVector(indices=[term], values=[1.0]) for term in terms]
         answers = self._batch([self._request(each, SPARSE, 1, None, vectors=[SPARSE]) for each in vectors])
-        return [_best_of(answer) for answer in answers]
+        return [best_of(answer) for answer in answers]
 
     def scan(self, batch: int = 256) -> Iterator[list[StoredChunk]]:
         """Every stored chunk, in batches."""
@@ -226,6 +233,10 @@ class ServerIndex:
             quantized = server_int8(m) if self._quantization == "int8" else m.Disabled.DISABLED
             changed = {DENSE: m.VectorParamsDiff(quantization_config=quantized)}
             _call(self._client.update_collection, self._collection, vectors_config=changed)
+
+    def graph_is_due(self) -> bool:
+        """False: a server builds its graphs by itself, in the background."""
+        return False
 
     def close(self) -> None:
         """Nothing: the client belongs to whoever connected it, and serves other collections as well."""
@@ -278,13 +289,6 @@ class ServerIndex:
         }
         payload = to_payload(entry, self._terms.of_parts(entry.chunk))
         return self._m.PointStruct(id=entry.chunk.id, vector=vectors, payload=payload)
-
-    def _filter(self, filters: Mapping[str, str]) -> Any:
-        if not filters:
-            return None
-        m = self._m
-        conditions = filter_conditions(filters)
-        return m.Filter(must=[m.FieldCondition(key=k, match=m.MatchValue(value=v)) for k, v in conditions])
 
 
 def _requests(entries: Sequence[IndexEntry]) -> Iterator[Sequence[IndexEntry]]:
@@ -345,15 +349,3 @@ def _call(method: Any, *arguments: Any, **named: Any) -> Any:
         raise ServiceError(
             f"the Qdrant server did not do {method.__name__}: {reason}; check index.url"
         ) from error
-
-
-def _best_of(answer: Sequence[Any]) -> Best | None:
-    if not answer:
-        return None
-    stored = answer[0].vector[SPARSE]
-    return Best(answer[0].score, stored.indices, stored.values)
-
-
-def _ordered(answer: Sequence[Any]) -> list[Scored]:
-    """Points as scored ids, best first; equal scores by id, so that the order is the same in every run."""
-    return [Scored(key, -score) for score, key in sorted([(-point.score, str(point.id)) for point in answer])]
