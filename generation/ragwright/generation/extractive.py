@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterator
 
 from ragwright.core.protocols import DocumentStore
-from ragwright.core.types import Answer, Citation, Document, Evidence, Hit, Usage
-from ragwright.generation.citations import check_quote
-
-REFUSAL = "The documents do not answer this."
-
-
-@dataclass(frozen=True, slots=True)
-class _Quote:
-    hit: Hit
-    evidence: Evidence
+from ragwright.core.types import Answer, AnswerEvent, AnswerRequest, Citation, Delta, Mark, Usage
+from ragwright.generation.deltas import join
+from ragwright.generation.passages import Texts, cited, standing
+from ragwright.generation.refusal import refusal
 
 
 class ExtractiveGenerator:
     """Quotes the best evidence in reading order.
 
     Every quote is checked against the canonical text first: one that does not stand exactly where it is
-    said to is never shown.
+    said to is never shown. A request's history, instruction and limits change nothing.
     """
+
+    name = "extractive"
 
     def __init__(self, documents: DocumentStore, *, spans: int, support: float, nearest: int) -> None:
         """Make a generator.
@@ -40,67 +36,35 @@ class ExtractiveGenerator:
         self._support = support
         self._nearest = nearest
 
-    def answer(self, question: str, hits: Sequence[Hit]) -> Answer:
-        """Quotes that answer a question, or a refusal with the nearest passages.
+    async def stream(self, request: AnswerRequest) -> AsyncGenerator[AnswerEvent, None]:
+        """Quotes that answer a question, one in each piece, or a refusal with the nearest passages."""
+        for event in await asyncio.to_thread(lambda: list(self._events(request))):
+            yield event
 
-        Args:
-            question: Only measured: the hits were found for it.
-            hits: Best first, with evidence.
-        """
+    def _events(self, request: AnswerRequest) -> Iterator[AnswerEvent]:
         started = time.perf_counter()
-        quotes = [_Quote(hit, evidence) for hit in hits for evidence in hit.evidence]
-        quotes.sort(key=lambda quote: -quote.evidence.score)
-        standing = self._standing(quotes, max(self._spans, self._nearest))
-        support = standing[0].evidence.score if standing else 0.0
-        refused = not standing or support < self._support
-        cited = _cite(standing[: self._nearest if refused else self._spans])
-        body = "\n\n".join(f"{citation.quote} [{citation.marker}]" for citation in cited)
-        return Answer(
-            text=REFUSAL if refused else body,
-            citations=cited,
-            hits=tuple(hits),
-            refused=refused,
-            support=support,
-            usage=Usage(seconds=time.perf_counter() - started),
+        found = standing(request.hits, Texts(self._documents), limit=max(self._spans, self._nearest))
+        usage = Usage(seconds=time.perf_counter() - started)
+        if not found or found[0].evidence.score < self._support:
+            yield from refusal(request, found, nearest=self._nearest, usage=usage)
+            return
+        deltas = [_paragraph(citation) for citation in cited(found[: self._spans])]
+        yield from deltas
+        whole = join(deltas)
+        yield Answer(
+            text=whole.text,
+            citations=whole.citations,
+            hits=request.hits,
+            refused=False,
+            support=found[0].evidence.score,
+            usage=usage,
+            marks=whole.marks,
         )
 
-    def _standing(self, quotes: Sequence[_Quote], limit: int) -> list[_Quote]:
-        """The best quotes that stand exactly where they are said to, best first."""
-        documents: dict[str, Document | None] = {}
-        kept: list[_Quote] = []
-        for quote in quotes:
-            span = quote.evidence.span
-            if span.document_id not in documents:
-                documents[span.document_id] = self._documents.document(span.document_id)
-            document = documents[span.document_id]
-            if document and check_quote(quote.evidence.text, span, document) == "exact":
-                kept.append(quote)
-            if len(kept) == limit:
-                break
-        return kept
 
-
-def _cite(quotes: Sequence[_Quote]) -> tuple[Citation, ...]:
-    """Citations numbered in reading order."""
-    return tuple(_citation(marker, quote) for marker, quote in enumerate(_reading_order(quotes), 1))
-
-
-def _reading_order(quotes: Sequence[_Quote]) -> list[_Quote]:
-    """Documents in the order of their best quote, and within a document as it reads."""
-    first: dict[str, int] = {}
-    for place, quote in enumerate(quotes):
-        first.setdefault(quote.evidence.span.document_id, place)
-    return sorted(quotes, key=lambda q: (first[q.evidence.span.document_id], q.evidence.span.start))
-
-
-def _citation(marker: int, quote: _Quote) -> Citation:
-    return Citation(
-        marker=marker,
-        span=quote.evidence.span,
-        quote=quote.evidence.text,
-        state="exact",
-        source=quote.hit.source,
-        title=quote.hit.title,
-        headings=quote.hit.chunk.headings,
-        page=quote.hit.chunk.page,
-    )
+def _paragraph(citation: Citation) -> Delta:
+    """A quote that ends in its marker, parted from the one before."""
+    before = f"{citation.quote} " if citation.marker == 1 else f"\n\n{citation.quote} "
+    marker = f"[{citation.marker}]"
+    mark = Mark(len(before), len(before) + len(marker), citation.marker)
+    return Delta(before + marker, (citation,), (mark,))
