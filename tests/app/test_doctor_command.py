@@ -99,6 +99,40 @@ def test_damaged_catalog_is_one_sentence_everywhere(project: Path, run: Run) -> 
         assert result.stderr.count("\n") <= 1
 
 
+def test_a_setting_that_does_not_fit_is_not_called_damage(project: Path, run: Run) -> None:
+    result = run("doctor", "--set", "encoder.dimension=128")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("does not fit (setting): index v1 was made with all-MiniLM-L6-v2 (")
+    assert ", 384 dimensions), and the configured model is all-MiniLM-L6-v2 (" in result.stdout
+    assert result.stdout.endswith("encoder.dimension back, or run: ragwright ingest --rebuild\n")
+    assert "damaged" not in result.output
+    [finding] = json.loads(run("doctor", "--json", "--set", "encoder.dimension=128").stdout)["findings"]
+    assert finding["part"] == "setting"
+    assert finding["remedy"].endswith("or run: ragwright ingest --rebuild")
+    assert "sound" in run("doctor").stdout
+
+
+def test_an_index_of_another_layout_does_not_fit(project: Path, run: Run) -> None:
+    with sqlite3.connect(project / ".ragwright" / "catalog.sqlite3") as catalog:
+        catalog.execute("UPDATE index_versions SET manifest = json_set(manifest, '$.schema', 1)")
+    catalog.close()
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("does not fit (setting): index v1 has layout 1 and this version of ")
+    assert result.stdout.endswith("; run: ragwright ingest --rebuild\n")
+    assert run("ingest", "--rebuild").exit_code == 0
+    assert "sound" in run("doctor").stdout
+
+
+def test_a_model_that_cannot_be_opened_is_no_damage_of_the_index(project: Path, run: Run) -> None:
+    flip(largest(project / ".ragwright" / "indexes" / "v1"))
+    lines = run("doctor", "--set", "encoder.model=nowhere").stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("damaged (index files): "), "these are compared without any model"
+    assert lines[1].startswith('cannot be used (model): no model "nowhere"')
+    assert "set encoder.model to" in lines[1]
+
+
 def test_nothing_to_examine_before_any_ingest(folder: Path, run: Run) -> None:
     result = run("doctor")
     assert result.exit_code == 1

@@ -106,6 +106,37 @@ def test_dry_run_tells_and_changes_nothing(project: Path, run: Run) -> None:
     assert run("status", "--json").stdout == before
 
 
+@pytest.mark.parametrize(
+    "setting", ["encoder.dimension=128", "chunk.tokens=64", "encoder.model=nowhere", "encoder.precision=int8"]
+)
+def test_dry_run_is_refused_as_the_run_itself_would_be(project: Path, run: Run, setting: str) -> None:
+    (project / "docs" / "new.txt").write_text("The buoy is red.", encoding="utf-8")
+    told = ["ingest", "docs", "--set", setting]
+    dry, real = run(*told, "--dry-run"), run(*told)
+    assert (dry.exit_code, dry.stdout, dry.stderr) == (real.exit_code, real.stdout, real.stderr)
+    assert (dry.exit_code, dry.stderr[:7], dry.stderr.count("\n")) == (1, "error: ", 1)
+    assert json.loads(run(*told, "--dry-run", "--json").stdout)["error"]["message"] == dry.stderr[7:-1]
+    assert "would add docs/new.txt" in run("ingest", "docs", "--dry-run").stdout
+
+
+def test_dry_run_of_a_rebuild_fits_other_settings(project: Path, run: Run) -> None:
+    changed = ["--set", "chunk.tokens=64", "--dry-run"]
+    result = run("ingest", "--rebuild", "docs", *changed)
+    assert (result.exit_code, result.stdout.splitlines()[0][:17]) == (0, "would rebuild the")
+    assert run("ingest", "--retry-failed", *changed).exit_code == 1
+
+
+def test_what_a_killed_quantize_left_is_removed(project: Path, run: Run) -> None:
+    left = project / ".ragwright" / "models" / ".quantise-killed" / "made"
+    left.mkdir(parents=True)
+    (left / "model.bin").touch()
+    arguments = ["ingest", "docs", "--set", f"encoder.cache={left.parents[1]}"]
+    assert run(*arguments, "--dry-run").exit_code == 0
+    assert left.is_dir(), "a dry run changes nothing"
+    assert run(*arguments).exit_code == 0
+    assert not left.parent.exists()
+
+
 def test_json_is_one_document_with_every_count_and_reason(folder: Path, encoder: Path, run: Run) -> None:
     (folder / "good.txt").write_text("The buoy is red.", encoding="utf-8")
     (folder / "bad.txt").touch()

@@ -69,8 +69,10 @@ def test_an_accepted_model_is_kept_with_its_verdict_and_wants_a_rebuilt_index(
     for each in verdict["losses"]:
         assert each["loss"] == pytest.approx(each["usual"] - each["int8"])
         assert each["low"] <= each["loss"] <= each["high"]
-    (written,) = (berths / "cache").glob("*-int8/verdict.json")
-    assert json.loads(written.read_text(encoding="utf-8")) == verdict
+    (path,) = (berths / "cache").glob("*-int8/verdict.json")
+    written = json.loads(path.read_text(encoding="utf-8"))
+    assert (path.parent / written.pop("folder") / "model.bin").is_file()
+    assert written == verdict
     assert {"ragwright", "openvino", "nncf"} <= verdict["versions"].keys()
 
     other = run("search", "pump", "--set", "encoder.precision=int8")
@@ -107,11 +109,16 @@ def test_an_accepted_model_is_replaced_only_when_asked_and_the_rebuild_is_told(
     assert "set encoder.model, encoder.precision and encoder.dimension back" in stale
 
     monkeypatch.setattr("ragwright.app.int8_verdict.MOST_LOSS", -1.1)
+    (before,) = (berths / "cache").glob("*-int8/*/model.bin")
     refused = run("quantize", "--samples", "8", "--again")
     assert refused.exit_code == 4
-    assert "the int8 model accepted on " in refused.stdout
+    assert "the new int8 model is deleted\nthe int8 model accepted on " in refused.stdout
+    assert " is untouched and stays; more documents" in refused.stdout
+    assert " stays until another one is accepted\n" in refused.stderr
+    (weights,) = (berths / "cache").glob("*-int8/*/model.bin")
+    assert weights == before
+    assert run("ingest", "--rebuild", "--set", "encoder.precision=int8").exit_code == 0
 
-    (weights,) = (berths / "cache").glob("*-int8/model.bin")
     weights.write_bytes(b"damaged")
     monkeypatch.setattr("ragwright.app.int8_verdict.MOST_LOSS", 1.0)
     assert run("quantize", "--samples", "8").exit_code == 0, "a damaged one is replaced without --again"
@@ -130,7 +137,7 @@ def test_a_model_that_loses_more_than_half_a_point_is_deleted_and_ends_with_4(
     monkeypatch.setattr("ragwright.app.int8_verdict.MOST_LOSS", -1.1)
     result = run("quantize", "--samples", "8")
     assert result.exit_code == 4
-    assert "refused: a measure loses more than half a point" in result.stdout
+    assert "refused: a measure loses more than half a point; the new int8 model is deleted" in result.stdout
     assert "the float model stays; more documents, more --samples" in result.stdout
     assert [path.name for path in (berths / "cache").iterdir() if "int8" in path.name] == []
 

@@ -32,10 +32,14 @@ def test_late_interaction_takes_the_encoders_own_model_by_default(project: Path,
     assert workspace.reranker("late") is late
     (scores,) = late.rerank(["how tight are the bolts?"], [CHUNKS])
     assert scores[1] > scores[0]
-    opened = workspace._late_interaction()
+    opened = workspace.rerankers._late_interaction()
     assert opened._forward() is workspace.encoder.forward, "the weights are loaded once"
     cut = _workspace(project, model_cache, encoder__dimension=128)
-    assert cut._late_interaction().fingerprint == cut.encoder.fingerprint != workspace.encoder.fingerprint
+    assert (
+        cut.rerankers._late_interaction().fingerprint
+        == cut.encoder.fingerprint
+        != workspace.encoder.fingerprint
+    )
 
 
 def test_a_cross_encoder_must_be_named_and_be_one(project: Path, model_cache: Path, tmp_path: Path) -> None:
@@ -51,7 +55,7 @@ def test_one_model_serves_the_method_it_is_made_for(project: Path, model_cache: 
     folder = str(folder_without_weights(tmp_path / "model", **settings))
     crossing = _workspace(project, model_cache, search__rerank="cross", reranker__model=folder)
     crossing.reranker("cross")
-    assert crossing._late_interaction().fingerprint == crossing.encoder.fingerprint
+    assert crossing.rerankers._late_interaction().fingerprint == crossing.encoder.fingerprint
     with pytest.raises(ModelError, match=r"is a cross-encoder.*set search\.rerank=cross, or reranker\.model"):
         _workspace(project, model_cache, search__rerank="late", reranker__model=folder).reranker("late")
 

@@ -48,6 +48,21 @@ def test_json_agrees_with_what_is_on_disk(project: Path, run: Run) -> None:
     assert 0 < document["bytes_on_disk"] < 50e6
 
 
+def test_json_says_of_the_index_what_the_table_says(project: Path, run: Run) -> None:
+    changed = {"RAGWRIGHT_INDEX__QUANTIZATION": "int8"}
+    index = json.loads(run("status", "--json", **changed).stdout)["index"]
+    facts = {name: index[name] for name in ("version", "engine", "precision", "configured_quantization")}
+    assert facts == {
+        "version": "v1",
+        "engine": "embedded",
+        "precision": "not int8",
+        "configured_quantization": "int8",
+    }
+    shown = run("status", **changed).stdout
+    for row in ("v1, embedded", "not int8", "int8, as configured", index["manifest"]["fingerprint"]):
+        assert row in shown
+
+
 def test_documents_are_listed_when_asked_for(project: Path, run: Run) -> None:
     assert "docs/harbour.md" not in run("status").stdout
     assert run("status", "--documents").stdout.endswith(

@@ -22,24 +22,31 @@ _SEARCH_WAITS_SECONDS = 10.0
 
 @contextmanager
 def open_workspace(
-    folder: Path | str | None = None, *, settings: Mapping[str, Any] | None = None
+    folder: Path | str | None = None, *, settings: Mapping[str, Any] | None = None, write: bool = False
 ) -> Iterator[Workspace]:
-    """A workspace for searching and asking from Python.
+    """A workspace for searching and asking from Python, or for writing.
 
     Args:
         folder: The workspace; None takes the configured one.
         settings: Values by dotted key, such as `search.limit`; what is not named comes from environment,
             file and defaults, as for the command line.
+        write: Whether documents are brought in or removed; the workspace is made when absent.
 
     Raises:
         ConfigError: A setting is unknown, of the wrong type or out of range.
-        WorkspaceBusy: Another process holds it for longer than a search waits.
+        WorkspaceBusy: Another process holds it: for writing at all, else for longer than a search waits.
     """
     from ragwright.core.config import load_config
 
     flags = {"workspace": folder, **(settings or {})}
     config = load_config(flags=flags, file=None, environ=os.environ).config
-    with reading(config, purpose="a Python program", console=Console(quiet=True)) as workspace:
+    purpose = "a Python program"
+    held = (
+        writing(config, purpose=purpose, make=True)
+        if write
+        else reading(config, purpose=purpose, console=Console(quiet=True))
+    )
+    with held as workspace:
         yield workspace
 
 

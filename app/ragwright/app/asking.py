@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ragwright.core.answering import answered
 from ragwright.core.errors import InputError
-from ragwright.core.types import Answer, Hit, Question, Span
+from ragwright.core.types import AnswerRequest, Hit, Question, Span
 from ragwright.eval.twins import evidence_spans
 from ragwright.eval.values import Found, Outcome, Ranked, Reply
 
@@ -106,7 +107,7 @@ def _ranked(system: System, finding: Finding) -> tuple[Ranked, ...]:
 def _reply(system: System, question: Question, hits: Sequence[Hit]) -> Reply | None:
     if system.generator is None:
         return None
-    answer: Answer = system.generator.answer(question.text, hits)
+    answer = answered(system.generator, AnswerRequest(question.text, tuple(hits)))
     citations = tuple(
         replace(each, span=_at_source(each.span, _source(system, each.span))) for each in answer.citations
     )

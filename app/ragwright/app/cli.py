@@ -25,11 +25,15 @@ from ragwright.app.commands import (
     eval_run,
     eval_split,
     eval_sweep,
+    feedback,
     forget,
     ingest,
     init,
+    keys,
+    mcp,
     quantize,
     search,
+    serve,
     status,
 )
 from ragwright.app.door import door, package_version
@@ -109,6 +113,18 @@ add("status", status.status, to=app)
 add("forget", forget.forget, to=app)
 add("doctor", doctor.doctor, to=app)
 add("quantize", quantize.quantize, to=app)
+add("serve", serve.serve, to=app)
+add("mcp", mcp.mcp, to=app)
+
+keys_group = _typer("Say who may ask the server, and what each may see.")
+app.add_typer(keys_group, name="keys")
+add("add", keys.add_key, to=keys_group)
+add("list", keys.list_keys, to=keys_group)
+add("revoke", keys.revoke_key, to=keys_group)
+
+feedback_group = _typer("See what people say of answers.")
+app.add_typer(feedback_group, name="feedback")
+add("export", feedback.export, to=feedback_group)
 
 eval_group = _typer("Measure how good it is, and whether a change made it better.")
 app.add_typer(eval_group, name="eval")

@@ -124,8 +124,13 @@ def documents_digest(config: Config, material: Material) -> str:
 
 def digest_of(workspace: Workspace) -> str:
     """Names the documents of a workspace by source and content."""
-    known = workspace.catalog.known_files()
-    return _digest((source, each.digest) for source, each in known.items())
+    catalog = workspace.catalog
+    known = {tenant: catalog.known_files(tenant) for tenant in catalog.tenants()}
+    return _digest(
+        (f"{tenant}:{source}" if tenant else source, each.digest)
+        for tenant, files in known.items()
+        for source, each in files.items()
+    )
 
 
 def _digest(pairs: Iterable[tuple[str, str]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -94,7 +94,7 @@ def prepare(workspace: Workspace, dataset: Dataset, request: Request) -> Prepare
     texts = _Texts(workspace)
     questions = bind(dataset, texts.sources, texts)
     judgements = bind_judgements(dataset, texts.sources)
-    system = _system(workspace, texts.sources, answers=request.answers)
+    system = _system(workspace, answers=request.answers)
     if request.published > system.options.limit:
         raise InputError(
             f"--published {request.published} wants more chunks than search.limit finds "
@@ -164,10 +164,10 @@ class _Watch:
         self.seconds[stage], self._last = now - self._last, now
 
 
-def _system(workspace: Workspace, sources: Mapping[str, str], *, answers: bool) -> System:
-    """What a workspace offers to be asked; `sources` has the document id of every source."""
+def _system(workspace: Workspace, *, answers: bool) -> System:
+    """What a workspace offers to be asked."""
     version, _ = workspace.live()
-    by_id = {identity: source for source, identity in sources.items()}
+    by_id = workspace.catalog.names()
     ledger = workspace.catalog.ledger(version)
     return System(
         retriever=workspace.retriever,

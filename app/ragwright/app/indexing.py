@@ -12,7 +12,7 @@ from ragwright.core.errors import IndexDamaged
 
 if TYPE_CHECKING:
     from ragwright.core.protocols import ChunkIndex
-    from ragwright.core.types import Document
+    from ragwright.core.types import Access, Document
     from ragwright.eval.values import SourceText
     from ragwright.ingest.catalog_values import Manifest
     from ragwright.ingest.discover import Discovery
@@ -41,37 +41,71 @@ def discover_paths(workspace: Workspace, paths: Sequence[Path]) -> Discovery:
 
 
 def discover_failed(workspace: Workspace) -> Discovery:
-    """The files that failed before."""
+    """The files of the configured tenant that failed before."""
     from ragwright.ingest.discover import Discovery, SourceFile, path_of
 
-    failed = workspace.catalog.failures()
+    failed = workspace.catalog.failures(workspace.config.ingest.tenant)
     return Discovery(tuple(SourceFile(path_of(source, workspace.project), source) for source in failed))
 
 
+def check_ingest(workspace: Workspace, *, rebuild: bool = False) -> None:
+    """Refuse what an ingest would refuse before it reads a file; no index is opened, and nothing written.
+
+    Args:
+        workspace: Where to; it need not exist.
+        rebuild: Whether the index is made anew first, so that it fits whatever the settings are.
+
+    Raises:
+        IndexDamaged: See `ingest_files`.
+        ModelError: The configured model cannot be opened.
+    """
+    live = workspace.existing_live()
+    if live is None or rebuild:
+        former = live[1].chunkers if live else ()
+        workspace.new_manifest([*former, workspace.config.domain])
+    else:
+        _fitted(workspace, *live)
+
+
 def ingest_files(
-    workspace: Workspace, discovery: Discovery, observer: Observer, *, retry_failed: bool = False
+    workspace: Workspace,
+    discovery: Discovery,
+    observer: Observer,
+    *,
+    retry_failed: bool = False,
+    access: Access | None = None,
+    defer_graph: bool = False,
 ) -> IngestReport:
     """Bring the live index up to date with files; see `ragwright.ingest.pipeline.ingest`.
 
+    Args:
+        workspace: Made when absent.
+        discovery: The files.
+        observer: Told what happens.
+        retry_failed: See `IngestSettings`.
+        access: Who may see them; None: those whom the settings name.
+        defer_graph: See `IngestSettings`.
+
     Raises:
-        IndexDamaged: The index was made by another model, or by other chunk settings of this domain.
+        IndexDamaged: The index is broken, or was made by another model or layout, or by other chunk settings
+            of this domain.
     """
     from ragwright.ingest.pipeline import ingest
 
-    version, index = _index_for(workspace)
+    version, index = index_for(workspace)
     report = ingest(
         discovery,
         workspace.target(version, index),
         chunker=workspace.chunker(workspace.config.domain),
-        settings=workspace.ingest_settings(retry_failed=retry_failed),
+        settings=workspace.ingest_settings(retry_failed=retry_failed, access=access, defer_graph=defer_graph),
         observer=observer,
     )
-    workspace.release(version)  # opened anew, the embedded engine no longer counts deleted chunks' words
+    workspace.indexes.release(version)  # opened anew, the engine no longer counts deleted chunks' words
     return report
 
 
 def index_texts(workspace: Workspace, texts: Sequence[SourceText], observer: Observer) -> IngestReport:
-    """Put a data set's documents into an empty workspace as they are; see `ragwright.ingest.texts`."""
+    """Bring a data set's documents into a workspace as they are; see `ragwright.ingest.texts`."""
     from ragwright.ingest.texts import as_document
 
     made = (as_document(t.source, t.text, title=t.title, metadata=t.metadata) for t in texts)
@@ -81,10 +115,14 @@ def index_texts(workspace: Workspace, texts: Sequence[SourceText], observer: Obs
 def index_documents(
     workspace: Workspace, documents: Iterable[Document], *, total: int, observer: Observer
 ) -> IngestReport:
-    """Put documents that need no parsing into an empty workspace; see `ragwright.ingest.texts`."""
+    """Bring documents that need no parsing into a workspace, or up to date; see `ragwright.ingest.texts`.
+
+    Raises:
+        IndexDamaged, InputError: As `ingest_files`.
+    """
     from ragwright.ingest.texts import ingest_texts
 
-    version, index = _index_for(workspace)
+    version, index = index_for(workspace)
     domain = workspace.config.domain
     report = ingest_texts(
         documents,
@@ -94,7 +132,7 @@ def index_documents(
         domain=domain,
         observer=observer,
     )
-    workspace.release(version)
+    workspace.indexes.release(version)
     return report
 
 
@@ -109,42 +147,43 @@ def rebuild_index(workspace: Workspace, observer: Observer) -> IngestReport:
     former, manifest = workspace.live()
     for version in workspace.catalog.versions():
         if version != former:
-            workspace.drop_index(version)  # left by a rebuild that was stopped
+            workspace.indexes.drop(version)  # left by a rebuild that was stopped
     version = f"v{int(former.removeprefix('v')) + 1}"
     manifest = workspace.new_manifest(list(manifest.chunkers))
-    index = workspace.create_index(version, manifest)
+    index = workspace.indexes.create(version, manifest)
     workspace.catalog.save_version(version, manifest, live=False)
     report = rebuild(workspace.target(version, index), chunker_for=workspace.chunker, observer=observer)
-    workspace.release(version)
-    workspace.make_live(version, manifest)
-    workspace.drop_index(former)
+    workspace.indexes.release(version)
+    workspace.indexes.make_live(version, manifest)
+    workspace.indexes.drop(former)
     return report
 
 
-def _index_for(workspace: Workspace) -> tuple[str, ChunkIndex]:
+def index_for(workspace: Workspace) -> tuple[str, ChunkIndex]:
     """The live index, ready for documents of the configured domain; made when there is none."""
-    domain = workspace.config.domain
     live = workspace.existing_live()
     if live is None:
-        manifest = workspace.new_manifest([domain])
-        index = workspace.create_index(_FIRST_VERSION, manifest)
-        workspace.make_live(_FIRST_VERSION, manifest)
+        manifest = workspace.new_manifest([workspace.config.domain])
+        index = workspace.indexes.create(_FIRST_VERSION, manifest)
+        workspace.indexes.make_live(_FIRST_VERSION, manifest)
         return _FIRST_VERSION, index
     version, manifest = live
-    workspace.check_manifest(version, manifest)
-    extended = _with_domain(workspace, version, manifest, domain)
+    extended = _fitted(workspace, version, manifest)
     index = workspace.open_index(version, manifest)
     if extended is not manifest:
         workspace.catalog.save_version(version, extended, live=True)
     return version, index
 
 
-def _with_domain(workspace: Workspace, version: str, manifest: Manifest, domain: str) -> Manifest:
-    """The manifest with this domain's chunker settings.
+def _fitted(workspace: Workspace, version: str, manifest: Manifest) -> Manifest:
+    """The manifest with the chunker settings of the configured domain.
 
     Raises:
-        IndexDamaged: The index holds documents of this domain that were cut by other settings.
+        IndexDamaged: The index was made by another model or layout, or holds documents of this domain that
+            were cut by other settings.
     """
+    workspace.check_manifest(version, manifest)
+    domain = workspace.config.domain
     now, then = workspace.chunker(domain).fingerprint, manifest.chunkers.get(domain)
     if then == now:
         return manifest

@@ -1,36 +1,41 @@
-"""The one place that builds objects from configuration."""
+"""The one place that builds objects from configuration; what it builds is given values, not settings."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ragwright.core.errors import IndexDamaged, InputError
+from ragwright.app.parts import part
+from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
+    from ragwright.app.generators import Generators
+    from ragwright.app.index_engines import IndexEngine
+    from ragwright.app.index_versions import IndexVersions
+    from ragwright.app.rerankers import Rerankers
     from ragwright.core.config import Config
     from ragwright.core.profile import Profile
     from ragwright.core.protocols import Chunker, ChunkIndex, Generator, Reranker
+    from ragwright.core.types import Access
     from ragwright.ingest.catalog import Catalog
     from ragwright.ingest.catalog_values import Manifest
     from ragwright.ingest.pipeline import IngestSettings
     from ragwright.ingest.writer import Target
-    from ragwright.retrieval.cross_encoder import CrossEncoder
     from ragwright.retrieval.encoder import TransformerEncoder
     from ragwright.retrieval.forward import Compute
-    from ragwright.retrieval.late_interaction import LateInteraction
     from ragwright.retrieval.search import HybridRetriever, ModelReranking, SearchOptions
     from ragwright.retrieval.tokens import ModelTokenizer
 
 
 class Workspace:
-    """One workspace folder and what lives in it; each part is built when it is first asked for."""
+    """One workspace folder and what lives in it; each part is built when it is first asked for.
+
+    Any number of threads may ask.
+    """
 
     def __init__(self, config: Config, *, project: Path | None = None) -> None:
         """Nothing is built yet.
@@ -43,16 +48,14 @@ class Workspace:
         self.folder = Path(os.path.abspath(config.workspace))  # noqa: PTH100 - resolve() would follow links
         self.project = project or self.folder.parent
         self._open = ExitStack()
-        self._indexes: dict[str, ChunkIndex] = {}  # open ones, by version
-        self._retrievers: dict[str, HybridRetriever] = {}
-        self._rerankers: dict[str, Reranker] = {}  # opened ones, by method
-        self._rerankers_lock = threading.Lock()
+        self.lock = threading.RLock()  # held while a part is built
+        self._retriever: tuple[ChunkIndex, HybridRetriever] | None = None  # over that index
 
     def close(self) -> None:
         """Release everything that was opened, in reverse order."""
         self._open.close()
 
-    @cached_property
+    @part
     def catalog(self) -> Catalog:
         """The catalog, made when absent."""
         from ragwright.ingest.catalog import Catalog
@@ -62,7 +65,7 @@ class Workspace:
         self._open.callback(catalog.close)
         return catalog
 
-    @cached_property
+    @part
     def encoder(self) -> TransformerEncoder:
         """The encoder; its weights are loaded when something is first encoded."""
         from ragwright.retrieval.encoder import load_encoder
@@ -71,44 +74,24 @@ class Workspace:
         return load_encoder(settings.model, self.compute, dimension=settings.dimension)
 
     def reranker(self, method: ModelReranking) -> Reranker:
-        """What reranks by a method, opened when it is first asked for. Concurrent calls are joined.
+        """What reranks by a method; see `Rerankers.open`."""
+        return self.rerankers.open(method)
 
-        Raises:
-            InputError: A cross-encoder is asked for and none is set.
-            ModelError: The model is not there, or is none for this method.
-        """
-        with self._rerankers_lock:
-            if method not in self._rerankers:
-                from ragwright.retrieval.coalesce import JoinedReranker
-
-                opened = self._cross_encoder() if method == "cross" else self._late_interaction()
-                self._rerankers[method] = JoinedReranker(opened)
-            return self._rerankers[method]
-
-    def _cross_encoder(self) -> CrossEncoder:
-        from ragwright.retrieval.cross_encoder import load_cross_encoder
-
-        if self.config.reranker.model is None:
-            raise InputError(
-                "search.rerank is cross, and reranker.model is not set; set it to a CrossEncoder folder "
-                "or the id of a downloaded one, or search.rerank to late or evidence"
-            )
-        return load_cross_encoder(self.config.reranker.model, self.compute)
-
-    def _late_interaction(self) -> LateInteraction:
-        from ragwright.retrieval.late_interaction import LateInteraction
-        from ragwright.retrieval.memory import Once
-        from ragwright.retrieval.multi_vector import open_token_model
+    @part
+    def rerankers(self) -> Rerankers:
+        """What reranks, each opened when it is first asked for."""
+        from ragwright.app.rerankers import RerankerModels, Rerankers
 
         settings, encoder = self.config.reranker, self.config.encoder
         # where cross is configured, the one model is a cross-encoder, and a single search may ask for late
-        if settings.model is None or self.config.search.rerank == "cross":
-            rules = open_token_model(encoder.model, dimension=encoder.dimension)
-        else:
-            rules = open_token_model(settings.model)
-        own = rules.model.fingerprint == self.encoder.fingerprint
-        forward = (lambda: self.encoder.forward) if own else Once(self.compute.loader(rules.model))
-        return LateInteraction(rules, forward, cache_megabytes=settings.cache_megabytes)
+        other = settings.model if self.config.search.rerank != "cross" else None
+        models = RerankerModels(
+            cross=settings.model,
+            late=other or encoder.model,
+            late_dimension=None if other else encoder.dimension,
+            cache_megabytes=settings.cache_megabytes,
+        )
+        return Rerankers(models, self.compute, encoder=self.encoder)
 
     @property
     def compute(self) -> Compute:
@@ -124,7 +107,7 @@ class Workspace:
             threads=settings.threads,
         )
 
-    @cached_property
+    @part
     def tokenizer(self) -> ModelTokenizer:
         """The encoder's tokenizer, without loading the encoder's weights."""
         from ragwright.retrieval.model import open_model
@@ -132,7 +115,7 @@ class Workspace:
 
         return ModelTokenizer(open_model(self.config.encoder.model))
 
-    @cached_property
+    @part
     def profile(self) -> Profile:
         """The configured domain's profile."""
         from ragwright.core.profile import load_profile
@@ -178,106 +161,39 @@ class Workspace:
         return InputError(f"workspace {self.folder} holds no documents; run: ragwright ingest PATH")
 
     def open_index(self, version: str, manifest: Manifest, *, incomplete: bool = False) -> ChunkIndex:
-        """An index version, opened if it is not; one that has lost chunks only when `incomplete` allows it.
+        """An index version that fits the settings; see `IndexVersions.open`.
 
         Raises:
             IndexDamaged: It is gone or broken, holds less than the catalog says, or was made by another
                 layout or model.
         """
-        from ragwright.retrieval.terms import Terms
-
-        if version in self._indexes:
-            return self._indexes[version]
         self.check_manifest(version, manifest)
-        terms, quantization = Terms(manifest.language), self.config.index.quantization
-        index: ChunkIndex
-        if self.config.index.url:
-            from ragwright.retrieval.server import ServerIndex
+        return self.indexes.open(version, manifest, incomplete=incomplete)
 
-            index = ServerIndex.open(
-                self._client, self._collection(version), terms=terms, quantization=quantization
-            )
-        else:
-            from ragwright.retrieval.edge import EdgeIndex
+    @part
+    def indexes(self) -> IndexVersions:
+        """The index versions; opening one here does not ask whether it fits the settings."""
+        from ragwright.app.index_versions import IndexVersions
 
-            index = EdgeIndex.open(self.shard(version), terms=terms, quantization=quantization)
-        self._keep(version, index)
-        if not incomplete:
-            self._check_complete(version, index)
-        return index
+        indexes = IndexVersions(self.catalog, self._engine())
+        self._open.callback(indexes.close)
+        return indexes
 
-    def _check_complete(self, version: str, index: ChunkIndex) -> None:
-        """Refuse an index that lacks chunks: the engine opens a folder that lost files as an empty one."""
-        before, stored = self.catalog.counts(version).chunks, index.count()
-        # Counted again, since beside a server another process may write between the two counts.
-        known = min(before, self.catalog.counts(version).chunks)
-        if stored < known:
-            self.release(version)
-            raise IndexDamaged(
-                f"index {version} holds {stored} of its {known} chunks; run: ragwright ingest --rebuild"
-            )
+    def _engine(self) -> IndexEngine:
+        from ragwright.app.index_engines import EmbeddedEngine, ServerEngine
+        from ragwright.retrieval.server import connect
 
-    def create_index(self, version: str, manifest: Manifest) -> ChunkIndex:
-        """Make an empty index version, in place of whatever a stopped run left under its name."""
-        from ragwright.retrieval.terms import Terms
+        settings = self.config.index
+        if not settings.url:
+            return EmbeddedEngine(self.folder / "indexes", quantization=settings.quantization)
 
-        self.drop_index(version)
-        terms, quantization = Terms(manifest.language), self.config.index.quantization
-        index: ChunkIndex
-        if self.config.index.url:
-            from ragwright.retrieval.server import ServerIndex
-
-            index = ServerIndex.create(
-                self._client,
-                self._collection(version),
-                dimension=manifest.dimension,
-                terms=terms,
-                quantization=quantization,
-            )
-        else:
-            from ragwright.retrieval.edge import EdgeIndex
-
-            index = EdgeIndex.create(
-                self.shard(version), dimension=manifest.dimension, terms=terms, quantization=quantization
-            )
-        self._keep(version, index)
-        return index
-
-    def release(self, version: str) -> None:
-        """Close an index version, if it is open; whoever needs it next opens it again."""
-        self._retrievers.pop(version, None)
-        if version in self._indexes:
-            self._indexes.pop(version).close()
-
-    def _keep(self, version: str, index: ChunkIndex) -> None:
-        self._indexes[version] = index
-        self._open.callback(self.release, version)
-
-    def make_live(self, version: str, manifest: Manifest) -> None:
-        """Let an index version answer from now on."""
-        if self.config.index.url:
-            from ragwright.retrieval.server import point_alias
-
-            point_alias(self._client, self.config.index.collection, self._collection(version))
-        self.catalog.save_version(version, manifest, live=True)
-
-    def drop_index(self, version: str) -> None:
-        """Delete an index version's data and its ledger; one that is not there is no error."""
-        self.release(version)
-        if self.config.index.url:
-            from ragwright.retrieval.server import drop_collection
-
-            drop_collection(self._client, self._collection(version))
-        else:
-            from ragwright.retrieval.edge import checksums_path
-
-            shutil.rmtree(self.shard(version), ignore_errors=True)
-            checksums_path(self.shard(version)).unlink(missing_ok=True)
-        self.catalog.drop_version(version)
-
-    def shard(self, version: str) -> Path:
-        """Folder of an embedded index version."""
-        return self.folder / "indexes" / version
+        key = settings.api_key.get_secret_value() if settings.api_key else None
+        client = connect(settings.url, api_key=key, timeout_seconds=settings.timeout_seconds)
+        self._open.callback(client.close)
+        owner = self.catalog.identity()
+        return ServerEngine(
+            client, alias=settings.collection, owner=owner, quantization=settings.quantization
+        )
 
     def new_manifest(self, domains: Sequence[str]) -> Manifest:
         """The manifest of an index made now."""
@@ -298,31 +214,14 @@ class Workspace:
 
         Raises:
             IndexDamaged: With both names and the command that mends it.
+            ModelError: The configured model cannot be opened.
         """
-        from ragwright.retrieval.payload import SCHEMA_VERSION
+        from ragwright.app.index_fit import ConfiguredModel, check_layout, check_model
 
-        if manifest.schema != SCHEMA_VERSION:
-            raise IndexDamaged(
-                f"index {version} has layout {manifest.schema} and this version of ragwright reads "
-                f"{SCHEMA_VERSION}; run: ragwright ingest --rebuild"
-            )
-        if manifest.fingerprint != self.encoder.fingerprint:
-            both = manifest.dimension, self.encoder.dimension
-            then, now = both if both[0] != both[1] else (None, None)
-            made = self._named(manifest.model, manifest.fingerprint, then)
-            configured = self._named(self.config.encoder.model, self.encoder.fingerprint, now)
-            raise IndexDamaged(
-                f"index {version} was made with {made}, and the configured model is {configured}; "
-                "set encoder.model, encoder.precision and encoder.dimension back, "
-                "or run: ragwright ingest --rebuild"
-            )
-
-    def _named(self, model: str, fingerprint: str, dimension: int | None) -> str:
-        """A model as messages name it; the dimension where it is told."""
-        facts = [fingerprint, *(["int8"] if self.is_int8(fingerprint) else [])]
-        if dimension is not None:
-            facts.append(f"{dimension} dimensions")
-        return f"{model} ({', '.join(facts)})"
+        check_layout(version, manifest)
+        encoder, name = self.encoder, self.config.encoder.model
+        model = ConfiguredModel(name, encoder.fingerprint, encoder.dimension, self.is_int8)
+        check_model(version, manifest, model)
 
     def is_int8(self, fingerprint: str) -> bool:
         """Whether this is the name of an int8 model that is accepted here, or was."""
@@ -337,8 +236,10 @@ class Workspace:
         free = self.config.ingest.free_megabytes * 1_000_000
         return Target(self.catalog, index, self.encoder, version, self.folder, free)
 
-    def ingest_settings(self, *, retry_failed: bool = False) -> IngestSettings:
-        """The settings of an ingest run."""
+    def ingest_settings(
+        self, *, retry_failed: bool = False, access: Access | None = None, defer_graph: bool = False
+    ) -> IngestSettings:
+        """The settings of an ingest run; `access` None: the configured one."""
         from ragwright.ingest.pipeline import IngestSettings
         from ragwright.ingest.sandbox import ParseLimits
 
@@ -355,6 +256,8 @@ class Workspace:
             limits=limits,
             prune=settings.prune,
             retry_failed=retry_failed,
+            access=access or settings.access,
+            defer_graph=defer_graph,
         )
 
     def search_options(self) -> SearchOptions:
@@ -365,61 +268,46 @@ class Workspace:
 
     @property
     def retriever(self) -> HybridRetriever:
-        """The retriever over the index version that answers now."""
-        version, manifest = self.live()
-        if version not in self._retrievers:
-            self._retrievers[version] = self._make_retriever(version, manifest)
-        return self._retrievers[version]
+        """The retriever over the index version that answers now, for who may see everything.
 
-    def _make_retriever(self, version: str, manifest: Manifest) -> HybridRetriever:
-        from ragwright.core.profile import load_profile
+        `HybridRetriever.within` gives the one for a caller.
+        """
+        version, manifest = self.live()
+        index = self.open_index(version, manifest)
+        if (found := self._retriever) is None or found[0] is not index:
+            with self.lock:
+                if (found := self._retriever) is None or found[0] is not index:
+                    found = self._retriever = index, self._make_retriever(version, manifest, index)
+        return found[1]
+
+    def _make_retriever(self, version: str, manifest: Manifest, index: ChunkIndex) -> HybridRetriever:
+        from ragwright.app.glossaries import expander
+        from ragwright.core.types import OWNER
         from ragwright.retrieval.search import HybridRetriever
         from ragwright.retrieval.terms import Terms
 
         return HybridRetriever(
             self.encoder,
-            self.open_index(version, manifest),
+            index,
             Terms(manifest.language),
+            scope=OWNER,
             options=self.search_options(),
-            expand=_expander([load_profile(domain) for domain in manifest.chunkers if _is_there(domain)]),
+            expand=expander(manifest.chunkers),
             hidden=lambda: set(self.catalog.strays(version)),
             reranker=self.reranker,
         )
 
-    @cached_property
+    @part
+    def generators(self) -> Generators:
+        """What can write answers; a language model is opened with it."""
+        from ragwright.app.generators import make_generators
+
+        generators = make_generators(self.config, self.catalog)
+        for model in generators.models.values():
+            self._open.callback(model.close)
+        return generators
+
+    @property
     def generator(self) -> Generator:
-        """What writes answers."""
-        from ragwright.generation.extractive import ExtractiveGenerator
-
-        settings = self.config.answer
-        return ExtractiveGenerator(
-            self.catalog, spans=settings.spans, support=settings.support, nearest=settings.nearest
-        )
-
-    @cached_property
-    def _client(self) -> Any:
-        from ragwright.retrieval.server import connect
-
-        settings = self.config.index
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        client = connect(settings.url or "", api_key=key, timeout_seconds=settings.timeout_seconds)
-        self._open.callback(client.close)
-        return client
-
-    def _collection(self, version: str) -> str:
-        """Name of a version's collection: it names the catalog too, since workspaces may share a server."""
-        return f"{self.config.index.collection}-{self.catalog.identity()}-{version}"
-
-
-def _is_there(domain: str) -> bool:
-    """Whether a profile can be read: its file may have moved, and a search can do without it."""
-    return not domain.endswith(".toml") or Path(domain).is_file()
-
-
-def _expander(profiles: Sequence[Profile]) -> Callable[[str], Sequence[str]]:
-    """Synonyms of a query's terms from the glossaries of every domain in the index."""
-
-    def expand(query: str) -> Sequence[str]:
-        return tuple(dict.fromkeys(word for profile in profiles for word in profile.expansions(query)))
-
-    return expand
+        """What writes answers, as configured."""
+        return self.generators.configured

@@ -12,9 +12,12 @@ from ragwright.app.commands.search import (
     EvidenceShare,
     Explain,
     Filters,
+    Groups,
     Limit,
     Rerank,
     SearchMode,
+    Tenant,
+    caller_scope,
     heading,
     open_search_session,
     parse_filters,
@@ -43,6 +46,8 @@ def ask(
     mode: SearchMode = None,
     rerank: Rerank = None,
     filters: Filters = None,
+    tenant: Tenant = None,
+    groups: Groups = None,
     explain: Explain = False,
 ) -> int:
     """Answer a question with quotes, or refuse.
@@ -50,12 +55,15 @@ def ask(
     Every quote is checked against its document before it is shown. When nothing in the documents supports an
     answer, the nearest passages are listed instead.
     """
+    from ragwright.core.answering import answered
+    from ragwright.core.types import AnswerRequest
+
     given = {"limit": limit, "evidence": evidence, "budget": budget, "mode": mode, "rerank": rerank}
     session = open_search_session(options, given)
     wanted = parse_filters(filters)
     with reading(session.config, purpose="ragwright ask", console=session.console) as workspace:
-        hits = workspace.retriever.search(question, filters=wanted)
-        answer = workspace.generator.answer(question, hits)
+        hits = workspace.retriever.within(caller_scope(tenant, groups)).search(question, filters=wanted)
+        answer = answered(workspace.generator, AnswerRequest(question, tuple(hits)))
     if options.json:
         session.console.emit_json({"question": question, "answer": answer})
     _tell(answer, session.console, explain=explain)

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ragwright.app.access import reading
 from ragwright.app.console import Console, Styled, escape_control
 from ragwright.app.session import Options, open_session
 from ragwright.app.workspace import Workspace
-from ragwright.core.errors import IndexDamaged, ModelError
+from ragwright.core.errors import IndexDamaged, ModelError, RagwrightError
 
 if TYPE_CHECKING:
     from ragwright.ingest.doctor import Finding
 
 _SHOWN_OF_A_KIND = 10
+# What is said of a finding by its part; of every other part, that it is damaged.
+_WORDS: Mapping[str, str] = {"setting": "does not fit", "model": "cannot be used"}
 
 
 def doctor(options: Options) -> int:
     """Look for damage in the workspace.
 
-    Catalog, index and model are checked against one another, chunk by chunk. What is damaged is named, with
-    the command that mends it.
+    Catalog, index and model are checked against one another, chunk by chunk. What is damaged is named, and so
+    is a setting that does not fit the index, each with the command that mends it.
     """
     session = open_session(options)
     with reading(session.config, purpose="ragwright doctor", console=session.console) as workspace:
@@ -46,7 +48,7 @@ def _tell(findings: Sequence[Finding], console: Console) -> None:
     for (part, remedy), alike in kinds.items():
         for finding in alike[:_SHOWN_OF_A_KIND]:
             problem = escape_control(finding.problem, keep="")
-            console.out(Styled(f"damaged ({part}): ", "red"), problem, "; ", remedy)
+            console.out(Styled(f"{_WORDS.get(part, 'damaged')} ({part}): ", "red"), problem, "; ", remedy)
         if len(alike) > _SHOWN_OF_A_KIND:
             more = len(alike) - _SHOWN_OF_A_KIND
             console.out(f"and {more:,} more like the last one ({part}); --json lists them all")
@@ -54,18 +56,29 @@ def _tell(findings: Sequence[Finding], console: Console) -> None:
 
 def _examine(workspace: Workspace) -> Iterator[Finding]:
     from ragwright.ingest.doctor import REBUILD, Finding, examine
-    from ragwright.retrieval.checksums import compare_checksums
-    from ragwright.retrieval.edge import checksums_path
 
     version, manifest = workspace.live()
-    if workspace.config.index.url is None:
-        shard = workspace.shard(version)
-        for problem in compare_checksums(shard, checksums_path(shard)):
-            yield Finding("index files", f"{shard}: {problem}", REBUILD)
+    for problem in workspace.indexes.engine.changed_files(version):
+        yield Finding("index files", problem, REBUILD)
     try:
-        index = workspace.open_index(version, manifest, incomplete=True)
-    except (IndexDamaged, ModelError) as error:
-        problem, _, remedy = str(error).partition("; ")
-        yield Finding("index", problem, remedy)
+        workspace.check_manifest(version, manifest)
+    except IndexDamaged as error:
+        yield _finding("setting", error)
+        return
+    except ModelError as error:
+        yield _finding("model", error)
+        return
+    try:
+        index = workspace.indexes.open(version, manifest, incomplete=True)
+    except IndexDamaged as error:
+        yield _finding("index", error)
         return
     yield from examine(workspace.catalog, index, version)
+
+
+def _finding(part: str, error: RagwrightError) -> Finding:
+    """A finding of an error's sentence, whose end says what to do."""
+    from ragwright.ingest.doctor import Finding
+
+    problem, _, remedy = str(error).partition("; ")
+    return Finding(part, problem, remedy)

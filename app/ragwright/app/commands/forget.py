@@ -26,8 +26,8 @@ def forget(
 ) -> int:
     """Remove documents from the index.
 
-    A document is named by its source, all documents of a folder by the folder. The files themselves stay, and
-    the next ingest of them adds them again.
+    A document is named by its source, all documents of a folder by the folder, whichever tenant they belong
+    to. The files themselves stay, and the next ingest of them adds them again.
     """
     from ragwright.ingest.discover import source_of
     from ragwright.ingest.pipeline import forget as remove
@@ -35,9 +35,11 @@ def forget(
     session = open_session(options)
     with writing(session.config, purpose="ragwright forget") as workspace:
         version, manifest = workspace.live()
-        known, failed = workspace.catalog.sources(), workspace.catalog.failures()
-        sources = _matching(source, source_of(Path(source), workspace.project), sorted({*known, *failed}))
-        documents = [known[each] for each in sources if each in known]
+        names, failed = workspace.catalog.names(), workspace.catalog.failures()
+        known = sorted({*names.values(), *failed})
+        sources = _matching(source, source_of(Path(source), workspace.project), known)
+        meant = set(sources)
+        documents = [key for key, each in names.items() if each in meant]
         chunks = 0
         if not dry_run:
             index = workspace.open_index(version, manifest)

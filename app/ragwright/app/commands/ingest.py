@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragwright.app.access import writing
-from ragwright.app.indexing import discover_failed, discover_paths, ingest_files, rebuild_index
+from ragwright.app.indexing import (
+    check_ingest,
+    discover_failed,
+    discover_paths,
+    ingest_files,
+    rebuild_index,
+)
 from ragwright.app.ingest_report import IngestRequest, tell_plan, tell_report
 from ragwright.app.progress import Progress
 from ragwright.app.session import Options, Session, open_session
@@ -29,6 +35,15 @@ def ingest(
     *,
     domain: Annotated[
         str | None, typer.Option("--domain", metavar="DOMAIN", help="Domain profile: a name or a TOML file.")
+    ] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", metavar="NAME", help="Whose the documents are.")
+    ] = None,
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--group", metavar="NAME", help="Who of the tenant may see them; repeatable. None: everyone."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
     retry_failed: Annotated[
@@ -50,8 +65,13 @@ def ingest(
     Unchanged files are skipped, changed ones replaced, and documents whose files are gone from the given
     folders are forgotten. A file that cannot be read is listed with the reason and harms no other. A run that
     was stopped goes on where it was when it is started again.
+
+    An unchanged file that others may see now is updated without being read again. Two tenants that bring the
+    same file have a document each, and neither run touches the other's.
     """
-    session = open_session(options, flags={"domain": domain, "ingest.prune": prune, "ingest.jobs": jobs})
+    rights = {"ingest.tenant": tenant, "ingest.groups": groups or None}
+    flags = {"domain": domain, "ingest.prune": prune, "ingest.jobs": jobs, **rights}
+    session = open_session(options, flags=flags)
     if not paths and not retry_failed and not rebuild:
         raise InputError("nothing to ingest; name files or folders, or give --retry-failed or --rebuild")
     request = IngestRequest(_checked(paths or []), retry_failed=retry_failed, rebuild=rebuild)
@@ -83,11 +103,13 @@ def _checked(paths: Sequence[str]) -> tuple[Path, ...]:
 def _run(session: Session, request: IngestRequest) -> tuple[IngestReport, IngestReport | None]:
     """The report of the ingest, and that of the rebuild before it, if one was asked for."""
     from ragwright.ingest.report import IngestReport
+    from ragwright.retrieval.quantised import remove_killed_drafts
 
     config, rebuilt, report = session.config, None, IngestReport()
     # Before a workspace is made, so that a path that is not there leaves none behind.
     found = _discover(Workspace(config), request) if request.paths else None
     with writing(config, purpose="ragwright ingest", make=bool(request.paths)) as workspace:
+        remove_killed_drafts(workspace.compute.cache)
         if request.rebuild:
             with Progress(session.console) as progress:
                 rebuilt = rebuild_index(workspace, progress)
@@ -120,15 +142,21 @@ def _size(path: Path) -> int:
 
 
 def _tell_plan(session: Session, request: IngestRequest) -> int:
-    """Say what would be done; this changes nothing, and makes no workspace."""
+    """Say what would be done; this changes nothing, and makes no workspace.
+
+    Raises:
+        RagwrightError: The ingest itself would be refused, in the same words.
+    """
     from ragwright.ingest.pipeline import plan_ingest
 
     workspace = Workspace(session.config)
     try:
         if request.rebuild or not request.paths:
             workspace.live()
-        known = workspace.catalog.known_files() if workspace.exists() else {}
+        tenant = workspace.config.ingest.tenant
+        known = workspace.catalog.known_files(tenant) if workspace.exists() else {}
         discovery = _discover(workspace, request)
+        check_ingest(workspace, rebuild=request.rebuild)
     finally:
         workspace.close()
     settings = workspace.ingest_settings(retry_failed=request.retry_failed)

@@ -46,16 +46,18 @@ def quantize(
     seed: Seed = 0,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Let the new model take the place of one that was accepted before."),
+        typer.Option(
+            "--again", help="Make another one, which takes the place of the accepted one if it is accepted."
+        ),
     ] = False,
 ) -> int:
     """Make an int8 model, and keep it if it finds as much.
 
     Both models are asked the same questions. The int8 model is kept when recall and nDCG at 10 lose at most
-    half a point each; else it is deleted, and the exit code is 4. The mean decides; the interval shows how
-    sure that is, and fewer than some 200 questions cannot tell half a point reliably. To use the model, put
-    precision = "int8" under [encoder] in ragwright.toml, then run: ragwright ingest --rebuild. Needs the
-    extra int8, and about a minute.
+    half a point each; else it is deleted, one that was accepted before stays, and the exit code is 4. The
+    mean decides; the interval shows how sure that is, and fewer than some 200 questions cannot tell half a
+    point reliably. To use the model, put precision = "int8" under [encoder] in ragwright.toml, then run:
+    ragwright ingest --rebuild. Needs the extra int8, and about a minute.
     """
     from ragwright.app.int8_corpus import Draw, gather
 
@@ -66,6 +68,8 @@ def quantize(
     workspace = Workspace(session.config.model_copy(update={"encoder": encoder}))
     try:
         former = _former(workspace, again=again)
+        if former:
+            session.console.note(f"{_named(former)} stays until another one is accepted")
         loaded = load(dataset, format=format, sample=sample, seed=seed) if dataset else None
         corpus = gather(workspace, loaded, Draw(chunks, samples, seed))
         session.console.note(f"{len(corpus.chunks):,} chunks, {len(corpus.questions):,} questions")
@@ -119,10 +123,15 @@ def _former(workspace: Workspace, *, again: bool) -> Mapping[str, Any] | None:
     if verdict is not None and not again:
         raise InputError(
             f"{model.name} has an int8 model already, {accepted.fingerprint}, accepted {_since(verdict)}; "
-            f"to use it, put {_SETTING} and run: {_REBUILD}; or give --again to replace it: every index made "
-            f"with it, in any workspace that shares {compute.cache}, then needs {_REBUILD}"
+            f"to use it, put {_SETTING} and run: {_REBUILD}; or give --again to make another, which "
+            "replaces it once it is accepted: every index made with it, in any workspace that shares "
+            f"{compute.cache}, then needs {_REBUILD}"
         )
     return verdict
+
+
+def _named(verdict: Mapping[str, Any]) -> str:
+    return f"the int8 model accepted {_since(verdict)}"
 
 
 def _since(verdict: Mapping[str, Any]) -> str:
@@ -179,9 +188,9 @@ def _tell_next(
 ) -> None:
     """What is in force now, and what to do."""
     if not verdict.accepted:
-        stays = f"the int8 model accepted {_since(former)}" if former else "the float model"
+        stays = f"{_named(former)} is untouched and" if former else "the float model"
         console.out(
-            Styled("refused: a measure loses more than half a point; the int8 model is deleted", "red")
+            Styled("refused: a measure loses more than half a point; the new int8 model is deleted", "red")
         )
         console.out(f"{stays} stays; more documents, more --samples or questions of your own may help")
         return

@@ -14,7 +14,7 @@ from ragwright.app.session import Options, Session, open_session
 from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ragwright.core.types import Hit
+    from ragwright.core.types import Hit, Scope
 
 _INDENT = 3
 _PREVIEW_CHARACTERS = 160
@@ -45,6 +45,18 @@ Filters = Annotated[
         "--filter", metavar="KEY=VALUE", help="source, title, page, type or other metadata; repeatable."
     ),
 ]
+Tenant = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant",
+        metavar="NAME",
+        help="See what a caller of this tenant sees; without this and --group everything is seen.",
+    ),
+]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="NAME", help="A group of the tenant that the caller is in; repeatable."),
+]
 Explain = Annotated[bool, typer.Option("--explain", help="Show each stage's part of every score.")]
 
 
@@ -58,6 +70,8 @@ def search(
     mode: SearchMode = None,
     rerank: Rerank = None,
     filters: Filters = None,
+    tenant: Tenant = None,
+    groups: Groups = None,
     explain: Explain = False,
 ) -> int:
     """Find passages and the evidence in them.
@@ -69,7 +83,7 @@ def search(
     session = open_search_session(options, given)
     wanted = parse_filters(filters)
     with reading(session.config, purpose="ragwright search", console=session.console) as workspace:
-        hits = workspace.retriever.search(query, filters=wanted)
+        hits = workspace.retriever.within(caller_scope(tenant, groups)).search(query, filters=wanted)
     if options.json:
         session.console.emit_json({"query": query, "hits": hits})
     if not hits:
@@ -102,6 +116,15 @@ def parse_filters(given: Sequence[str] | None) -> Mapping[str, str]:
             raise InputError(f'the filter "{each}" is not of the form key=value, such as type=pdf')
         filters[key] = value
     return filters
+
+
+def caller_scope(tenant: str | None, groups: Sequence[str] | None) -> Scope:
+    """What someone of this tenant and these groups may see; with neither given, everything."""
+    from ragwright.core.types import OWNER, Scope
+
+    if tenant is None and not groups:
+        return OWNER
+    return Scope(frozenset({tenant or ""}), frozenset(groups or ()))
 
 
 def nothing_found(filters: Mapping[str, str]) -> str:

@@ -41,10 +41,7 @@ def status(
     if held is None:
         session.console.out(f"workspace {workspace.folder} is empty; next: ragwright ingest PATH")
         return 0
-    index = session.config.index
-    engine = "server" if index.url else "embedded"
-    rows = _rows(workspace.folder, held, engine, quantization=index.quantization)
-    session.console.table(["what", "value"], rows)
+    session.console.table(["what", "value"], _rows(workspace.folder, held))
     for source, reason in held.failures.items():
         session.console.out(Styled("failed ", "red"), escape_control(source, keep=""), f": {reason}")
     for source in held.sources:
@@ -55,47 +52,59 @@ def status(
 @dataclass(frozen=True, slots=True)
 class _Holdings:
     version: str
+    engine: str
     manifest: Manifest
+    precision: str
+    quantization: str  # the configured one: what is stored takes it over at the next change
     counts: CatalogCounts
     failures: Mapping[str, str]
     sources: Sequence[str]
     bytes_on_disk: int
-    int8: bool
 
 
 def _read(workspace: Workspace, version: str, manifest: Manifest, *, documents: bool) -> _Holdings:
+    settings = workspace.config.index
     return _Holdings(
-        version,
-        manifest,
-        workspace.catalog.counts(version),
-        workspace.catalog.failures(),
-        list(workspace.catalog.sources()) if documents else [],
-        _folder_bytes(workspace.folder),
-        workspace.is_int8(manifest.fingerprint),
+        version=version,
+        engine="server" if settings.url else "embedded",
+        manifest=manifest,
+        precision="int8" if workspace.is_int8(manifest.fingerprint) else "not int8",
+        quantization=settings.quantization,
+        counts=workspace.catalog.counts(version),
+        failures=workspace.catalog.failures(),
+        sources=list(workspace.catalog.sources()) if documents else [],
+        bytes_on_disk=_folder_bytes(workspace.folder),
     )
 
 
 def _as_document(folder: Path, held: _Holdings | None, *, documents: bool) -> dict[str, Any]:
+    """The facts of `_rows`, and those that follow them."""
     if held is None:
         return {"workspace": folder, "index": None}
     return {
         "workspace": folder,
         "bytes_on_disk": held.bytes_on_disk,
-        "index": {"version": held.version, "manifest": held.manifest},
+        "index": {
+            "version": held.version,
+            "engine": held.engine,
+            "precision": held.precision,
+            "configured_quantization": held.quantization,
+            "manifest": held.manifest,
+        },
         "counts": held.counts,
         "failures": held.failures,
         **({"documents": held.sources} if documents else {}),
     }
 
 
-def _rows(folder: Path, held: _Holdings, engine: str, *, quantization: str) -> list[tuple[str, str]]:
+def _rows(folder: Path, held: _Holdings) -> list[tuple[str, str]]:
     manifest, counts = held.manifest, held.counts
     return [
         ("workspace", f"{folder} ({_megabytes(held.bytes_on_disk)})"),
-        ("index", f"{held.version}, {engine}"),
+        ("index", f"{held.version}, {held.engine}"),
         ("model", f"{manifest.model} ({manifest.fingerprint}, {manifest.dimension} dimensions)"),
-        ("precision", "int8" if held.int8 else "not int8"),
-        ("index.quantization", f"{quantization}, as configured"),
+        ("precision", held.precision),
+        ("index.quantization", f"{held.quantization}, as configured"),
         ("domains", ", ".join(manifest.chunkers)),
         ("documents", f"{counts.documents:,} ({_megabytes(counts.bytes)}, {counts.characters:,} characters)"),
         ("chunks", f"{counts.chunks:,}"),

@@ -1,0 +1,1 @@
+"""The server: routes, limits, callers, and the one flow from a question to a streamed answer."""

@@ -1,0 +1,118 @@
+"""The keys of a workspace, in a file that only its owner can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from ragwright.app.serve.keys import Key
+from ragwright.core.errors import InputError
+
+FILE_NAME = "keys.json"
+
+
+class KeyFile:
+    """The keys of a workspace, each with what it may do."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read yet; a file that is not there holds no keys."""
+        self.path = path
+
+    @classmethod
+    def in_folder(cls, workspace: Path) -> KeyFile:
+        """The keys of a workspace folder."""
+        return cls(workspace / FILE_NAME)
+
+    def read(self) -> tuple[Key, ...]:
+        """Every key, also the revoked ones, in the order in which they were made.
+
+        Raises:
+            InputError: The file cannot be read, or holds something else than keys.
+        """
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"the keys in {self.path} cannot be read ({error}); check the file") from None
+        try:
+            return tuple(_key(entry) for entry in json.loads(text)["keys"])
+        except (ValueError, KeyError, TypeError, AttributeError, InputError):
+            raise InputError(
+                f"{self.path} holds no list of keys; restore it, or delete it and make new keys"
+            ) from None
+
+    def add(self, key: Key) -> None:
+        """Keep a key; it replaces a revoked one of its name.
+
+        Raises:
+            InputError: There is a key of this name, or the file cannot be read or written.
+        """
+        with self._changing() as keys:
+            if any(each.name == key.name and each.revoked is None for each in keys):
+                raise InputError(
+                    f"there is a key {key.name} already; revoke it first, or choose another name"
+                )
+            kept = [each for each in keys if each.name != key.name]
+            self._write([*kept, replace(key, created=_now())])
+
+    def revoke(self, name: str) -> None:
+        """Let a key open nothing any more; servers that run notice at their next request.
+
+        Raises:
+            InputError: There is no such key, or the file cannot be read or written.
+        """
+        with self._changing() as keys:
+            if not any(each.name == name and each.revoked is None for each in keys):
+                known = ", ".join(each.name for each in keys if each.revoked is None)
+                raise InputError(f"there is no key {name!r}; there is: {known or 'none'}")
+            self._write([replace(k, revoked=_now()) if k.name == name else k for k in keys])
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Key, ...]]:
+        from filelock import FileLock
+
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(str(self.path.with_suffix(".lock"))):
+                yield self.read()
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be written ({error.strerror}); check its owner") from None
+
+    def _write(self, keys: Sequence[Key]) -> None:
+        text = json.dumps({"version": 1, "keys": [asdict(key) for key in keys]}, indent=1)
+        # mkstemp makes files that only their owner can read.
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".keys-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _key(entry: dict[str, Any]) -> Key:
+    """A key of the file; whatever does not fit is one of the errors that `read` knows."""
+    key = Key(**{**entry, "groups": tuple(entry["groups"])})
+    texts = (key.digest, key.tenant, *key.groups)
+    flags = (key.write, key.admin, key.users)
+    if not all(isinstance(each, str) for each in texts) or not all(isinstance(each, bool) for each in flags):
+        raise TypeError("a key holds a value of another type")
+    rate = key.requests_per_minute
+    if len(key.digest) != 64 or not (rate is None or (isinstance(rate, int) and rate > 0)):
+        raise ValueError("a key has no digest, or may ask nothing")
+    return key
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
