@@ -12,13 +12,13 @@ text. `structure` gets the blocks of the Markdown as well, which a parser found 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from rows import DATA, Bench
+from stopwatch import seconds
 
 from ragwright.core.profile import load_profile
 from ragwright.core.types import Document
@@ -172,26 +172,28 @@ def faults(peer: Peer, size: int, texts: Sequence[Document]) -> tuple[int, int, 
     return len(pairs), longer, sum(chunk not in text for chunk, text in pairs)
 
 
-def seconds(cutter: Cutter, texts: Sequence[Document]) -> float:
-    """Wall time of one pass."""
-    started = time.perf_counter()
-    for document in texts:
-        cutter(document)
-    return time.perf_counter() - started
+def one_pass(cutter: Cutter, texts: Sequence[Document]) -> float:
+    """Wall time of cutting every text once, in seconds."""
+
+    def cut_all() -> None:
+        for document in texts:
+            cutter(document)
+
+    return seconds(cut_all)
 
 
 def turns(size: int, texts: Sequence[Document], *, repeats: int) -> Mapping[str, list[float]]:
     """Seconds per pass of every chunker, in turn: `ours STRATEGY`, `known STRATEGY` and the peers."""
     times: dict[str, list[float]] = {}
     tokenizer = ModelTokenizer(model())
-    seconds(ours("fixed", size, tokenizer), texts)
+    one_pass(ours("fixed", size, tokenizer), texts)
     for _ in range(repeats):
         for strategy in STRATEGIES:
-            times.setdefault(f"ours {strategy}", []).append(seconds(ours(strategy, size), texts))
-            known = seconds(ours(strategy, size, tokenizer), texts)
+            times.setdefault(f"ours {strategy}", []).append(one_pass(ours(strategy, size), texts))
+            known = one_pass(ours(strategy, size, tokenizer), texts)
             times.setdefault(f"known {strategy}", []).append(known)
         for peer in PEERS:
-            times.setdefault(peer.name, []).append(seconds(theirs(peer, size), texts))
+            times.setdefault(peer.name, []).append(one_pass(theirs(peer, size), texts))
     return times
 
 

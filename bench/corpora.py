@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from rows import DATA, ROOT
 
 from ragwright.core.profile import load_profile
-from ragwright.core.types import Document, IndexEntry, Passage, Question
+from ragwright.core.types import OWNER, Document, IndexEntry, Passage, Question
 from ragwright.eval.binding import bind
 from ragwright.eval.datasets import load_dataset
 from ragwright.eval.values import Dataset
@@ -82,7 +82,7 @@ def retriever(
 ) -> HybridRetriever:
     """A retriever with the general glossary."""
     profile = load_profile("general")
-    return HybridRetriever(encoder, index, terms, options=options, expand=profile.expansions)
+    return HybridRetriever(encoder, index, terms, scope=OWNER, options=options, expand=profile.expansions)
 
 
 def _collection(dataset: Dataset) -> Collection:

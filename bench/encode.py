@@ -13,7 +13,6 @@ import argparse
 import json
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +23,7 @@ from encode_loss import add_losses, samples
 from encode_peers import Encode, onnx_runtime, sentence_transformers, sentence_transformers_best
 from numpy.typing import NDArray
 from rows import DATA, ROOT, Bench
+from stopwatch import seconds
 
 from ragwright.core.types import Passage
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder, quantised_encoder
@@ -123,14 +123,8 @@ def times(
     for _ in range(REPEATS):
         for name, encode in sides.items():
             before()
-            taken[name].append(_seconds(partial(encode, texts)))
+            taken[name].append(seconds(partial(encode, texts)))
     return taken
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 def operations(texts: Texts) -> float:
@@ -147,7 +141,7 @@ def peaks() -> dict[str, float]:
     made = {OURS: (left.bfloat16(), right.bfloat16()), EXACT: (left, right)}
     work = 2.0 * _MATRIX**3
     return {
-        name: work / min(_seconds(partial(torch.matmul, *pair)) for _ in range(12))
+        name: work / min(seconds(partial(torch.matmul, *pair)) for _ in range(12))
         for name, pair in made.items()
     }
 
@@ -199,11 +193,11 @@ def add_speeds(
             note = "; ".join(filter(None, (found, notes.get(peer, ""))))
             bench.add(f"{name} against {peer}, {texts.name}", ratios, "x", bar=bar, note=note)
     best = peaks()
-    for name, seconds in taken.items():
-        rates = [texts.tokens / each for each in seconds]
+    for name, times_taken in taken.items():
+        rates = [texts.tokens / each for each in times_taken]
         bench.add(f"tokens/s of {name}, {texts.name}", rates, "tokens/s", note=notes.get(name, ""))
         if name in best:
-            share = [operations(texts) / each / best[name] for each in seconds]
+            share = [operations(texts) / each / best[name] for each in times_taken]
             note = (
                 f"peak {best[name] / 1e9:.0f} GFLOP/s: the best of 12 square products of {_MATRIX}, by torch"
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from stopwatch import seconds
 
 from ragwright.retrieval.model import ModelFolder
 from ragwright.retrieval.tokens import ModelTokenizer
@@ -41,7 +41,7 @@ def sentence_transformers_best(folder: Path, texts: Sequence[str]) -> tuple[Enco
         return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32)
 
     encode(texts[:8], 8)
-    times = {size: _seconds(partial(encode, texts, size)) for size in _SIZES}
+    times = {size: seconds(partial(encode, texts, size)) for size in _SIZES}
     best = min(times, key=lambda size: times[size])
     setting = f"bf16 by torch, {best} texts a batch, the quickest on mixed lengths"
     return lambda some: encode(some, best), setting
@@ -119,9 +119,3 @@ def _padded(rows: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArr
     for place, row in enumerate(rows):
         ids[place, : len(row)], mask[place, : len(row)] = row, 1
     return ids, mask
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started

@@ -22,7 +22,7 @@ from evidence_fit import DIAL, Case, Dial, Fitting, Model, Table, resamples, sig
 from numpy.typing import NDArray
 from rows import DATA, ROOT, Bench, Row
 
-from ragwright.core.config import AnswerConfig
+from ragwright.core.config_stages import AnswerConfig
 from ragwright.core.types import Document, Question
 from ragwright.eval.overlap import Characters, overlap
 from ragwright.retrieval.evidence import select_evidence

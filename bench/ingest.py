@@ -12,14 +12,13 @@ import argparse
 import os
 import resource
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ingest_command import Finished, convert_model, ragwright
 from ingest_corpus import change, pieces, write_varied
 from rows import DATA, Bench
+from stopwatch import seconds
 
 from ragwright.app.workspace import Workspace
 from ragwright.core.config import load_config
@@ -131,17 +130,11 @@ def encoder_alone(folder: Path) -> Alone:
     documents = [document for key in catalog.sources().values() if (document := catalog.document(key))]
     chunks = [chunk for document in documents for chunk in chunker(document)]
     passages = [Passage.of(chunk) for chunk in chunks]
-    loading = _seconds(lambda: workspace.encoder.encode_passages(passages[:1]))
+    loading = seconds(lambda: workspace.encoder.encode_passages(passages[:1]))
     workspace.encoder.encode_passages(passages[:50])
-    encoding = _seconds(lambda: workspace.encoder.encode_passages(passages))
+    encoding = seconds(lambda: workspace.encoder.encode_passages(passages))
     workspace.close()
     return Alone(sum(chunk.tokens for chunk in chunks), encoding, loading)
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 # The encoder runs in this process in the last one: a child counts its parent's memory as its own at first.

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from corpora import chroma, indexed
 from rows import DATA, Bench
-from searches import ALWAYS, Searches, disk, graph_from, resident, seconds, write
+from searches import ALWAYS, Searches, disk, graph_from, resident, write
+from stopwatch import seconds
 from synthetic import BATCH, DIMENSION, AskedQuery, World, chunk_id, nearest
 
 from ragwright.core.types import Chunk, Encoding, IndexEntry, Span, Vectors

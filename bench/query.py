@@ -11,8 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,17 +18,12 @@ import numpy as np
 from corpora import chroma, indexed, retriever
 from rows import DATA, Bench
 from searches import split
+from stopwatch import milliseconds
 
+from ragwright.core.types import OWNER
 from ragwright.retrieval.search import SearchOptions
 
 COLD_REPEATS = 7
-
-
-def milliseconds(call: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    started = time.perf_counter()
-    call()
-    return (time.perf_counter() - started) * 1000
 
 
 def command(folder: Path, *arguments: str) -> None:
@@ -56,7 +49,9 @@ def warm(bench: Bench) -> None:
         search.search_many(asked)  # their vectors are remembered from here on
         within, around = split(index, [partial(search.search, text) for text in asked])
         alone = [
-            milliseconds(partial(index.search, vector, terms.of_query(text), limit=50, filters={}))
+            milliseconds(
+                partial(index.search, vector, terms.of_query(text), limit=50, scope=OWNER, filters={})
+            )
             for vector, text in zip(encoder.encode_queries(asked), asked, strict=True)
         ]
         chunks = index.count()

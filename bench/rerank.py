@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from retrieval import DEFAULT, asked, differences, listed
 from rows import DATA, Bench
+from stopwatch import milliseconds, seconds
 
 from ragwright.app.console import Console
 from ragwright.app.evaluated import Material, evaluated_workspace
@@ -146,13 +146,6 @@ def best_batch(peer: Any, queries: Sequence[str], candidates: Sequence[Sequence[
     return min(times, key=lambda size: times[size])
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
-
-
 def bench_equality(
     bench: Bench, name: str, ours: dict[str, Scores], *, reference: Scores, rounded: Scores
 ) -> None:
@@ -226,8 +219,8 @@ def bench_latency(
     """Reranking a hundred candidates of one question at a time."""
     mine, theirs = [], []
     for query, chunks in zip(asked, candidates, strict=False):
-        theirs.append(1000 * seconds(partial(predicted, peer, [query], [chunks], 32)))
-        mine.append(1000 * seconds(partial(ours.rerank, [query], [chunks])))
+        theirs.append(milliseconds(partial(predicted, peer, [query], [chunks], 32)))
+        mine.append(milliseconds(partial(ours.rerank, [query], [chunks])))
     for what, series in (("our cross-encoder", mine), (LABELS["peer"], theirs)):
         for share in (50, 95):
             bench.add(
@@ -251,8 +244,8 @@ def bench_late(bench: Bench, cache: Path, questions: int) -> None:
     new, seen = [], []
     for number, query in enumerate(asked):
         candidates = chunks[50 * number : 50 * number + 50]
-        new.append(1000 * seconds(partial(late.rerank, [query], [candidates])))
-        seen.append(1000 * seconds(partial(late.rerank, [query], [candidates])))
+        new.append(milliseconds(partial(late.rerank, [query], [candidates])))
+        seen.append(milliseconds(partial(late.rerank, [query], [candidates])))
     for what, series in (("new ones", new), ("ones seen before", seen)):
         for share in (50, 95):
             bench.add(f"late interaction, 50 candidates of 180 tokens, {what}, p{share}",

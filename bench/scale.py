@@ -30,13 +30,13 @@ from searches import (
     disk,
     graph_from,
     resident,
-    seconds,
     write,
 )
+from stopwatch import seconds
 from synthetic import DIMENSION, FILTERS, AskedQuery, World, chunk_id, kept, nearest
 
 from ragwright.core.protocols import ChunkIndex
-from ragwright.core.types import Vector, Vectors
+from ragwright.core.types import OWNER, Vector, Vectors
 from ragwright.retrieval import index_settings
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.server import ServerIndex
@@ -103,7 +103,7 @@ def against_numpy(bench: Bench, index: EdgeIndex, searches: Searches, vectors: V
     ratios = []
     for query in searches.queries[:FEW]:
         exact = seconds(partial(numpy_exact, vectors, query.vector))
-        ours = seconds(partial(index.search, query.vector, None, limit=CANDIDATES, filters={}))
+        ours = seconds(partial(index.search, query.vector, None, limit=CANDIDATES, scope=OWNER, filters={}))
         ratios.append(exact / ours)
     bench.add(f"dense query, NumPy exact over ours, {len(vectors):,} chunks", ratios, "x")
 
@@ -139,7 +139,7 @@ def against_client(bench: Bench, world: World, chunks: int) -> None:
 
 
 def _both(index: ChunkIndex, query: AskedQuery, words: Mapping[int, float]) -> float:
-    return seconds(partial(index.search, query.vector, words, limit=CANDIDATES, filters={}))
+    return seconds(partial(index.search, query.vector, words, limit=CANDIDATES, scope=OWNER, filters={}))
 
 
 def break_even(bench: Bench, world: World, chunks: int) -> None:

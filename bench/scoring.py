@@ -14,9 +14,11 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from rows import DATA, Bench
+from stopwatch import seconds
 
 from ragwright.core.types import Span
 from ragwright.eval.overlap import Characters, ChunkMap, Overlap, overlap, precision_omega
@@ -159,19 +161,16 @@ def _total(pieces: list[Piece]) -> int:
     return sum(end - start for start, end in pieces)
 
 
-def seconds(run: Callable[[Task], object], given: Task, *, runs: int = 1) -> float:
-    """Processor time of one run: all of it is computing in one thread, and other processes do not count."""
-    started = time.process_time()
-    for _ in range(runs):
-        run(given)
-    return (time.process_time() - started) / runs
+def computing(run: Callable[[Task], object], given: Task, *, runs: int = 1) -> float:
+    """Processor seconds of one run: all of it is computing in one thread, and others do not count."""
+    return seconds(partial(run, given), runs=runs, clock=time.process_time)
 
 
 def against_quadratic(bench: Bench, given: Task) -> None:
     """Both sides on the data set as it is."""
     if ours(given) != quadratic(given):
         raise SystemExit("the two ways of scoring disagree; no time is worth measuring")
-    pairs = [(seconds(ours, given, runs=RUNS), seconds(quadratic, given)) for _ in range(REPEATS)]
+    pairs = [(computing(ours, given, runs=RUNS), computing(quadratic, given)) for _ in range(REPEATS)]
     size = (
         f"{len(given.questions)} questions, {RETRIEVED} chunks each, Omega over {len(given.chunks):,} chunks"
     )
@@ -187,7 +186,7 @@ def growth(bench: Bench, given: Task) -> None:
     many = task(COPIES)
     if [omega for _, omega in ours(many)] != [omega for _, omega in ours(given)] * COPIES:
         raise SystemExit("copies of the corpora score otherwise than the corpora; no time is worth measuring")
-    pairs = [(seconds(ours, given, runs=RUNS), seconds(ours, many, runs=2)) for _ in range(REPEATS)]
+    pairs = [(computing(ours, given, runs=RUNS), computing(ours, many, runs=2)) for _ in range(REPEATS)]
     note = f"{len(many.questions):,} questions, {len(many.chunks):,} chunks; linear is {COPIES}"
     ratios = [large / own for own, large in pairs]
     bench.add("scoring time at ten times the questions and chunks", ratios, "x", bar="<= 15", note=note)

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rows import Bench
+from stopwatch import seconds
 from synthetic import DIMENSION, AskedQuery, World
 
 from ragwright.core.protocols import Scored
-from ragwright.core.types import Encoding, Passage, Vectors
+from ragwright.core.types import OWNER, Encoding, Passage, Vectors
 from ragwright.retrieval import index_settings
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.search import HybridRetriever, SearchOptions
@@ -94,13 +95,6 @@ def graph_from(kilobytes: int) -> Iterator[None]:
         index_settings.GRAPH_FROM_KILOBYTES = former
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """Wall time of one call."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
 def write(index: EdgeIndex, world: World, start: int, stop: int) -> float:
     """Upsert chunks; what comes back is the time within the index, in seconds."""
     return sum(seconds(partial(index.upsert, part)) for part in world.batches(start, stop))
@@ -125,7 +119,7 @@ class Searches:
     def dense(self, index: EdgeIndex, filters: Mapping[str, str] = EVERYTHING) -> Asked:
         """The dense half alone, after a few queries that are not counted."""
         asks = [
-            partial(index.search, query.vector, None, limit=CANDIDATES, filters=filters)
+            partial(index.search, query.vector, None, limit=CANDIDATES, scope=OWNER, filters=filters)
             for query in self.queries
         ]
         Asked(asks[:FEW])
@@ -134,7 +128,7 @@ class Searches:
     def hybrid(self, index: EdgeIndex, filters: Mapping[str, str] = EVERYTHING) -> Asked:
         """Both halves in one call of the engine, after a few that are not counted."""
         asks = [
-            partial(index.search, query.vector, words, limit=CANDIDATES, filters=filters)
+            partial(index.search, query.vector, words, limit=CANDIDATES, scope=OWNER, filters=filters)
             for query, words in zip(self.queries, self.words, strict=True)
         ]
         Asked(asks[:FEW])
@@ -142,7 +136,9 @@ class Searches:
 
     def whole(self, index: EdgeIndex) -> tuple[list[float], list[float]]:
         """Searches with fusion, fetching and evidence, the vector given, as `split` tells them."""
-        search = HybridRetriever(StubEncoder(self.queries), index, self.terms, options=SearchOptions()).search
+        search = HybridRetriever(
+            StubEncoder(self.queries), index, self.terms, scope=OWNER, options=SearchOptions()
+        ).search
         asks = [partial(search, query.text) for query in self.queries]
         split(index, asks[:FEW])
         return split(index, asks)

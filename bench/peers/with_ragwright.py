@@ -10,6 +10,7 @@ from peers.contract import Stored
 
 from ragwright.app.workspace import Workspace
 from ragwright.core.config import load_config
+from ragwright.core.types import OWNER
 
 
 class Ragwright:
@@ -43,6 +44,6 @@ class Ragwright:
         """The nearest chunk."""
         index = self._workspace.open_index(*self._workspace.live())
         vector = self._workspace.encoder.encode_queries([question])[0]
-        dense, _ = index.search(vector, None, limit=1, filters={})
+        dense, _ = index.search(vector, None, limit=1, scope=OWNER, filters={})
         stored = index.fetch([dense[0].id])[dense[0].id]
         return Path(stored.source).name, stored.chunk.text
