@@ -109,7 +109,7 @@ def _is_name(arguments: list[str]) -> bool:
 
 
 def test_a_wrong_command_line_is_noticed() -> None:
-    for wrong in (["search", "words", "--nothing"], ["serve"], ["config", "hide"], ["ask"]):
+    for wrong in (["search", "words", "--nothing"], ["serve", "--nothing"], ["config", "hide"], ["ask"]):
         with pytest.raises(Exception, match=r"."):
             _parse(wrong)
 
