@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from corpora import chroma
 from load import Load, ask
@@ -52,14 +53,19 @@ def served(folder: Path, *, before: str = "") -> Iterator[tuple[int, int]]:
     )
     try:
         assert process.stdout is not None
-        found = re.search(r"http://[^:]+:(\d+)", process.stdout.readline())
-        if found is None:
-            raise SystemExit("the server did not say where it listens")
-        yield int(found[1]), process.pid
+        yield _port(process.stdout), process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         if process.wait(30):
             raise SystemExit(f"the server ended with {process.returncode}")
+
+
+def _port(said: IO[str]) -> int:
+    """Where the server listens, as it says."""
+    for line in said:
+        if found := re.search(r"http://[^:]+:(\d+)", line):
+            return int(found[1])
+    raise SystemExit("the server did not say where it listens")
 
 
 def resident(process: int) -> float:
