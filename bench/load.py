@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,27 +43,44 @@ class Load:
         return {status: n for status, n in self.statuses.items() if status not in (200, 429, 503)}
 
 
-def ask(port: int, questions: Iterator[str], *, clients: int, seconds: float, model: str) -> Load:
+Body = Callable[[str], dict[str, object]]
+"""A question as the body of a request."""
+
+Target = tuple[str, Body]
+"""A route, and what it is sent."""
+
+
+def ask(port: int, questions: Iterator[str], target: Target, *, clients: int, seconds: float) -> Load:
     """Let clients ask for a while; each request brings the next question."""
-    return asyncio.run(_all(port, questions, clients, seconds, model))
+    route, body = target
+
+    def request() -> bytes:
+        sent = json.dumps(body(next(questions))).encode()
+        head = (
+            f"POST {route} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(sent)}\r\n\r\n"
+        )
+        return head.encode() + sent
+
+    return asyncio.run(_all(port, request, clients, seconds))
 
 
-async def _all(port: int, questions: Iterator[str], clients: int, seconds: float, model: str) -> Load:
+async def _all(port: int, request: Callable[[], bytes], clients: int, seconds: float) -> Load:
     load, started = Load(clients), time.perf_counter()
     until = started + seconds
-    await asyncio.gather(*(_client(port, questions, until, model, load) for _ in range(clients)))
+    await asyncio.gather(*(_client(port, request, until, load) for _ in range(clients)))
     load.seconds = time.perf_counter() - started
     return load
 
 
-async def _client(port: int, questions: Iterator[str], until: float, model: str, load: Load) -> None:
+async def _client(port: int, request: Callable[[], bytes], until: float, load: Load) -> None:
     """One client on one connection, which it opens anew after a broken one."""
     streams = None
     while time.perf_counter() < until:
         started = time.perf_counter()
         try:
             streams = streams or await asyncio.open_connection("127.0.0.1", port)
-            status = await _request(*streams, _body(next(questions), model))
+            status = await _answered(*streams, request())
         except (OSError, asyncio.IncompleteReadError, ValueError):
             status, streams = 0, None
         load.statuses[status] += 1
@@ -71,18 +88,9 @@ async def _client(port: int, questions: Iterator[str], until: float, model: str,
             load.latencies.append((time.perf_counter() - started) * 1000)
 
 
-def _body(question: str, model: str) -> bytes:
-    asked = {"model": model, "messages": [{"role": "user", "content": question}]}
-    return json.dumps(asked).encode()
-
-
-async def _request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> int:
+async def _answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> int:
     """The status of one request, its answer read whole."""
-    head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    writer.write(head.encode() + body)
+    writer.write(request)
     lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     fields = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
     if "content-length" not in fields:

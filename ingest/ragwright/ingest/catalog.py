@@ -52,6 +52,7 @@ from ragwright.ingest.catalog_values import (
     Manifest,
 )
 from ragwright.ingest.database import Database
+from ragwright.ingest.recent_documents import RecentDocuments
 
 T = TypeVar("T")
 
@@ -68,22 +69,27 @@ class Catalog:
 
     def __init__(self, url: str | sa.URL) -> None:
         self._database = Database(url)
+        self._recent = RecentDocuments()
         self._remembered: dict[str, tuple[int, Any]] = {}  # what every query asks for, by its name
         prepare(self._database)
 
     @classmethod
     def in_folder(cls, workspace: Path) -> Catalog:
         """The SQLite catalog of a workspace folder, made when absent."""
-        workspace.mkdir(parents=True, exist_ok=True)
+        workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(sa.URL.create("sqlite", database=str(workspace / "catalog.sqlite3")))
 
     # Documents
 
     def document(self, document_id: str) -> Document | None:
         """The document as it was last committed, or None."""
-        with self._database.reading() as connection:
-            row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).first()
-        return None if row is None else row_document(row)
+
+        def read() -> Document | None:
+            with self._database.reading() as connection:
+                row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).first()
+            return None if row is None else row_document(row)
+
+        return self._recent.get(document_id, self._database.state(), read)
 
     def visible(self, document_id: str, scope: Scope) -> Document | None:
         """The document as it was last committed; None where there is none, or the scope does not allow it."""
@@ -388,6 +394,7 @@ class Catalog:
 
     def close(self) -> None:
         """Release the database."""
+        self._recent.clear()
         self._remembered.clear()  # another connection counts its changes from the start
         self._database.close()
 
