@@ -106,3 +106,12 @@ def test_a_lock_taken_in_one_thread_is_let_go_in_another(tmp_path: Path) -> None
     held.__exit__(None, None, None)
     with workspace_lock(tmp_path, purpose="second"):
         pass
+
+
+def test_a_workspace_that_is_made_is_its_owner_s_alone_and_one_that_was_there_stays(tmp_path: Path) -> None:
+    made, there = tmp_path / "made", tmp_path / "there"
+    there.mkdir()
+    there.chmod(0o750)
+    for folder, mode in ((made, 0o700), (there, 0o750)):
+        with workspace_lock(folder, purpose="ragwright ingest"):
+            assert folder.stat().st_mode & 0o777 == mode

@@ -152,6 +152,12 @@ class ServerConfig(Section):
     upload_megabytes: int = Field(
         default=100, ge=1, le=100_000, description="Largest uploaded file, in megabytes."
     )
+    upload_kilobytes_per_second: int = Field(
+        default=16,
+        ge=1,
+        le=1_000_000,
+        description="Slowest upload, in kilobytes a second on the average, after server.body_seconds.",
+    )
     json_depth: int = Field(
         default=64, ge=4, le=500, description="How deep lists and objects of a request may be nested."
     )

@@ -17,7 +17,7 @@ def workspace_lock(workspace: Path, *, purpose: str, wait_seconds: float = 0.0) 
     """Hold a workspace; the operating system lets go of it when the process dies, however it dies.
 
     Args:
-        workspace: Its folder; made when absent.
+        workspace: Its folder; made when absent, for its owner alone.
         purpose: What for, as a command; told to whoever finds the workspace held.
         wait_seconds: How long to wait for another holder.
 
@@ -32,7 +32,7 @@ def workspace_lock(workspace: Path, *, purpose: str, wait_seconds: float = 0.0) 
     lock = FileLock(str(workspace / "lock"), timeout=wait_seconds, thread_local=False)
     facts = {"pid": os.getpid(), "purpose": purpose, "since": time.strftime("%H:%M:%S")}
     try:
-        workspace.mkdir(parents=True, exist_ok=True)
+        workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire()
         owner.write_text(json.dumps(facts), encoding="utf-8")
     except Timeout:

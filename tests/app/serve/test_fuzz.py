@@ -5,13 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.app.serve.serving import Served, serving
@@ -41,6 +39,8 @@ def test_generated_requests_meet_what_is_declared(
     served, header = locked
     every = operations(served, header)
     assert len(every) > 15
+    if mode is GenerationMode.NEGATIVE:
+        every = [each for each in every if list(each.body)]  # the others are tried by the slow test
 
     for operation in every:
 
@@ -57,8 +57,7 @@ def test_generated_requests_meet_what_is_declared(
             # A question without a letter fits the description, but cannot be answered.
             case.call_and_validate(headers=header, excluded_checks=[positive_data_acceptance])
 
-        with suppress(Unsatisfiable):  # what takes nothing cannot be given anything wrong
-            holds()
+        holds()
 
 
 @pytest.mark.slow
@@ -69,7 +68,6 @@ def test_many_generated_requests_meet_what_is_declared(locked: tuple[Served, dic
     options = [
         f"--max-examples={settings().max_examples}",
         "--generation-deterministic",
-        "--workers=2",
         "--warnings=off",
     ]
     # Some requests that fit the description say nothing that could be answered: see above.

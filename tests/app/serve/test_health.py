@@ -9,9 +9,11 @@ import pytest
 from tests.app.serve.serving import Served, serving
 
 from ragwright.app.serve.health import ReadinessCheck
+from ragwright.app.serve.opening import Named, opened, warm_up
 from ragwright.app.workspace import Workspace
-from ragwright.core.config import Config
+from ragwright.core.config import Config, with_settings
 from ragwright.core.errors import IndexDamaged, ModelError, RagwrightError, ServiceError
+from ragwright.core.lock import workspace_lock
 
 
 @pytest.fixture
@@ -89,3 +91,22 @@ def test_what_is_public_says_nothing_of_versions_and_places(new_config: Callable
         with served.client() as client:
             told = client.get("/healthz").text + client.get("/readyz").text
         assert str(served.folder) not in told and "0.1" not in told
+
+
+@pytest.mark.usefixtures("fresh")
+# qdrant-client warns, in a thread of its own, that it cannot ask the server for its version.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_store_that_is_down_holds_nobody_up(new_config: Callable[[], Config]) -> None:
+    """The server starts without its Qdrant server, says so, and keeps nobody else from the workspace."""
+    config = with_settings(new_config(), {"index.url": "http://127.0.0.1:9", "index.timeout_seconds": 2.0})
+    with opened([Named("documents", config)]) as collections:
+        (problem,) = warm_up(collections)
+        assert problem.startswith("collection documents: the Qdrant server did not")
+        with workspace_lock(config.workspace, purpose="ragwright ingest"):
+            pass
+    with serving(config) as served, served.client() as client:
+        assert client.get("/readyz").status_code == 503
+        asked = client.post("/v1/retrieve", json={"query": "Who keeps the key?"})
+        assert asked.status_code == 503 and asked.elapsed.total_seconds() < 2
+        assert asked.json()["error"]["code"] == "unavailable" and asked.headers["retry-after"]
+        assert "Qdrant" not in asked.text

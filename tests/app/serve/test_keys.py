@@ -30,6 +30,10 @@ from ragwright.core.types import OWNER, Access, Scope
 
 Run = Callable[..., Result]
 LOOPBACK = "127.0.0.1"
+OF_PROXIES = (
+    *("x-forwarded-proto", "x-forwarded-host", "x-forwarded-server", "x-forwarded-anything", "x-real-ip"),
+    *("cf-connecting-ip", "true-client-ip", "x-client-ip", "via"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ def test_only_the_digest_is_kept_and_only_for_the_owner(tmp_path: Path) -> None:
     )
 
 
-def test_a_name_is_given_once_until_its_key_is_revoked(tmp_path: Path) -> None:
+def test_a_name_is_given_once_and_a_revoked_key_leaves_it_to_nobody(tmp_path: Path) -> None:
     file = KeyFile.in_folder(tmp_path)
     first = add_key(tmp_path, "web")
     with pytest.raises(InputError, match="there is a key web already"):
@@ -81,8 +85,30 @@ def test_a_name_is_given_once_until_its_key_is_revoked(tmp_path: Path) -> None:
     file.revoke("web")
     with pytest.raises(InputError, match="there is no key 'web'; there is: none"):
         file.revoke("web")
-    second = add_key(tmp_path, "web")
-    assert [matching(file.read(), each) is not None for each in (first, second)] == [False, True]
+    with pytest.raises(InputError, match="a revoked key was called web, and its traces stay; choose another"):
+        add_key(tmp_path, "web")
+    (kept,) = file.read()
+    assert matching([kept], first) is kept and kept.revoked is not None
+
+
+@pytest.mark.parametrize("name", ["environment", "local", "Local"])
+def test_no_key_takes_a_name_of_the_server_s_own(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="a name of the server's own"):
+        add_key(tmp_path, name)
+    record = {"name": name, "digest": "0" * 64, "groups": []}
+    (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "keys": [record]}))
+    with pytest.raises(InputError, match="holds no list of keys"):
+        KeyFile.in_folder(tmp_path).read()
+
+
+def test_a_key_that_may_do_everything_is_for_no_signed_users() -> None:
+    with pytest.raises(InputError, match="no signed users"):
+        Key("web", digest_of("x"), admin=True, users=True)
+
+
+def test_a_workspace_that_a_key_makes_is_its_owner_s_alone(tmp_path: Path) -> None:
+    add_key(tmp_path / "new", "web")
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "a/b", "a\nb", "ä", "а" * 3, "a" * 65])
@@ -134,6 +160,7 @@ def test_without_keys_only_this_machine_itself_is_served(tmp_path: Path) -> None
         ({}, None),
         ({"x-forwarded-for": "127.0.0.1"}, LOOPBACK),
         ({"forwarded": "for=127.0.0.1"}, LOOPBACK),
+        *(({name: ""}, LOOPBACK) for name in OF_PROXIES),
     ]:
         with pytest.raises(HttpError) as refused:
             authentication.asking(headers, peer)
@@ -323,6 +350,8 @@ def test_a_key_as_json_and_what_may_not_be_combined(run: Run) -> None:
     assert told["name"] == "boss" and told["key"].startswith("rw-")
     both = run("keys", "add", "other", "--admin", "--tenant", "acme")
     assert both.exit_code == 1 and "leave out --tenant" in both.stderr
+    users = run("keys", "add", "other", "--admin", "--signed-users")
+    assert users.exit_code == 1 and "leave out --admin or --signed-users" in users.stderr
     assert run("keys", "add", "other", "--requests-per-minute", "0").exit_code == 2
     assert run("keys", "revoke", "nobody").exit_code == 1
     assert "there is no key" in run("keys", "list", "--workspace", "elsewhere").stdout

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import httpx
 import pytest
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 from tests.app.serve.serving import Served, serving
 from tests.app.serve.slow import SlowGenerator, question
 
-from ragwright.app.serve.bodies import check_depth
+from ragwright.app.serve.bodies import LimitedBody, Pace, check_depth
 from ragwright.app.serve.errors import HttpError
+from ragwright.app.serve.places import Places
 from ragwright.app.serve.rates import Rates
 from ragwright.core.config import Config
 from ragwright.core.config_serving import ServerConfig
@@ -157,6 +159,30 @@ def test_packed_and_deeply_nested_bodies_are_refused(tight: Served) -> None:
         assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize(("pause", "arrives"), [(0.0, True), (0.02, False)])
+def test_a_file_comes_at_the_least_pace_or_is_given_up(pause: float, arrives: bool) -> None:
+    """However long the whole may take: a byte now and then holds no place."""
+    left = 100
+
+    async def receive() -> dict[str, object]:
+        nonlocal left
+        await asyncio.sleep(pause)
+        left -= 1
+        return {"type": "http.request", "body": b"x", "more_body": left > 0}
+
+    async def read() -> None:
+        body = LimitedBody(receive, limit=1000, seconds=60, pace=Pace(bytes_per_second=1000, allowance=0.2))
+        while (await body())["more_body"]:
+            pass
+
+    if arrives:
+        asyncio.run(read())
+        return
+    with pytest.raises(HttpError, match="did not arrive") as refused:
+        asyncio.run(read())
+    assert refused.value.status == 408 and left > 50
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.text(alphabet='[]{}"\\a'),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(alphabet='[{"\\'), inner, max_size=4),
@@ -281,6 +307,74 @@ def test_a_key_has_so_many_answers_at_once(counted: tuple[Served, str, str], slo
     slow.wait_until(running=0)
 
 
+@pytest.fixture(scope="module")
+def shared(new_config: Callable[[], Config], slow: SlowGenerator) -> Iterator[tuple[Served, str, str]]:
+    """A server with few places and two keys that share them."""
+    limits = {"concurrency": 4, "queue": 4, "queue_seconds": 0.5, "upload_megabytes": 1}
+    with serving(new_config(), adapted=slow.with_it, **limits) as running:
+        yield running, running.key("greedy", write=True), running.key("other", write=True)
+
+
+def unfinished(served: Served, key: str, path: str, kind: str) -> socket.socket:
+    """A connection whose request declares a body and sends none of it."""
+    connection = socket.create_connection(served.address, timeout=10)
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {key}\r\n"
+    connection.sendall(f"{head}content-type: {kind}\r\ncontent-length: 1000\r\n\r\n".encode())
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/v1/retrieve", "application/json"),
+        ("/v1/rerank", "application/json"),
+        ("/v1/documents", "multipart/form-data; boundary=b"),
+    ],
+)
+def test_a_key_whose_bodies_do_not_arrive_shuts_no_other_out(
+    shared: tuple[Served, str, str], path: str, kind: str
+) -> None:
+    served, greedy, other = shared
+    with ExitStack() as opened, served.client(other) as client, served.client(greedy) as same:
+        for _ in range(8):  # as many as the server takes in all
+            opened.enter_context(unfinished(served, greedy, path, kind))
+        time.sleep(0.1)
+        assert client.post("/v1/retrieve", json={"query": "key"}).status_code == 200
+        if "json" in kind:
+            refused = same.post("/v1/retrieve", json={"query": "key"})
+            assert error_of(refused) == (429, "too_many_requests") and refused.headers["retry-after"] == "1"
+    until = time.monotonic() + 5
+    while served.app.state.limits.places.inside and time.monotonic() < until:
+        time.sleep(0.01)
+    assert served.app.state.limits.places.inside == 0
+
+
+def test_a_key_that_works_everywhere_leaves_places_to_others() -> None:
+    """Whatever its requests do: of what is worked on, received and waited for, one key has half at most."""
+
+    async def crowd() -> None:
+        places = Places(working=4, waiting=4, seconds=0.05)
+        async with AsyncExitStack() as held:
+            for taken in (places.taken, places.uploading):
+                share = 2 if taken == places.taken else 1
+                for _ in range(share):
+                    await held.enter_async_context(taken("greedy"))
+                with pytest.raises(HttpError, match="no place became free"):
+                    await held.enter_async_context(taken("greedy"))
+                await held.enter_async_context(taken("other"))
+            for _ in range(4):
+                held.enter_context(places.of_key("greedy"))
+            with pytest.raises(HttpError, match="more than 4 requests at once"):
+                held.enter_context(places.of_key("greedy"))
+            held.enter_context(places.of_key("other"))
+        for _ in range(2):  # everything was given back
+            async with AsyncExitStack() as held:
+                for _ in range(4):
+                    await held.enter_async_context(places.taken(None))  # without keys all of it is one's own
+
+    asyncio.run(crowd())
+
+
 @given(st.integers(1, 100), st.lists(st.floats(0, 30), max_size=200))
 def test_a_key_never_gets_more_than_a_minute_s_requests_and_what_time_brings(
     per_minute: int, pauses: list[float]
@@ -327,6 +421,20 @@ def test_a_page_of_another_origin_is_refused_unless_allowed(tight: Served) -> No
         allowed = client.get("/v1/models", headers={"origin": "https://chat.example.org"})
         assert allowed.headers["access-control-allow-origin"] == "https://chat.example.org"
         assert "access-control-allow-credentials" not in allowed.headers
+
+
+def test_a_foreign_page_that_sends_no_origin_may_only_link(tight: Served) -> None:
+    foreign = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}
+    link = {**foreign, "sec-fetch-mode": "navigate"}
+    with tight.client() as client:
+        for method, path in (("GET", "/v1/models"), ("GET", "/"), ("POST", "/v1/retrieve")):
+            answered = client.request(method, path, headers=foreign)
+            assert error_of(answered) == (403, "origin_not_allowed"), path
+        assert error_of(client.post("/v1/retrieve", headers=link)) == (403, "origin_not_allowed")
+        assert client.get("/", headers=link).status_code == 200
+        assert client.get("/", headers={**foreign, "sec-fetch-site": "same-origin"}).status_code == 200
+        allowed = {**foreign, "origin": "https://chat.example.org"}
+        assert client.get("/v1/models", headers=allowed).status_code == 200
 
 
 def test_a_browser_may_ask_first_for_an_allowed_page_only(tight: Served) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragwright.app.serve.observations import FILE_NAME, Observations
-from ragwright.app.serve.trace_record import MOST_BYTES, stored, trace_record
+from ragwright.app.serve.trace_record import MOST_BYTES, Record, stored, trace_record, without_documents
 from ragwright.app.serve.values import LOCAL, Ask, Caller, Feedback, Trace
 from ragwright.core.errors import IndexDamaged, InputError
 from ragwright.core.types import (
@@ -28,9 +28,11 @@ from ragwright.core.types import (
     Evidence,
     Hit,
     Message,
+    Place,
     Prompt,
     Scope,
     Span,
+    Turn,
 )
 
 CANARY = "The vault code is 7319."
@@ -94,6 +96,29 @@ def test_a_caller_sees_its_own_trace_without_prompt_scores_and_rejected_quotes(k
     assert not {"score", "scores"} & {*found["hits"][0], *found["hits"][0]["evidence"][0]}
     assert not {"support", "dropped"} & found["answer"].keys()
     assert found["hits"][0]["evidence"][0]["text"] == CANARY
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("http://llm.corp.lan:9443/v1 cannot be reached", "failed"),
+        ("failed: KeyError", "failed"),
+        ("stopped", "stopped"),
+        (None, None),
+    ],
+)
+def test_only_those_who_see_everything_read_the_words_of_an_error(
+    kept: Observations, error: str | None, told: str | None
+) -> None:
+    failed = replace(trace(), answer=None, error=error)
+    kept.keep(failed)
+    for who, words in ((LOCAL, error), (caller(), told)):
+        assert kept.traces(who, limit=1)[0]["error"] == words
+        found = kept.trace(failed.id, who)
+        assert found is not None
+        assert found["error"] == words
+    kept.add_feedback(feedback(failed))
+    assert "corp.lan" not in json.dumps(list(kept.export()))
 
 
 @pytest.mark.parametrize(("name", "tenant"), [("b", "t"), ("a", "u"), ("", ""), ("A", "t"), ("a'", "t")])
@@ -201,6 +226,95 @@ def test_the_text_of_a_forgotten_document_is_gone_from_the_files(tmp_path: Path)
         starts = [at for at in range(len(data)) if data.startswith(b"\x78\x01", at)]
         bodies = [zlib.decompressobj().decompress(data[at:], 100_000) for at in starts if _opens(data[at:])]
         assert not any(secret[:40].encode() in body for body in (data, *bodies))
+
+
+def follow_up(query: str = "What is 7319 for?") -> Trace:
+    """A question after an answer that quoted a document which is not among its own hits."""
+    turns = (Turn("user", "What is the code?"), Turn("assistant", f"{CANARY} [1]"))
+    asked = Ask("What is it for?", history=turns)
+    messages = (Message("user", "What is the code?"), Message("assistant", f"{CANARY} [1]"))
+    return replace(trace(2, text="A safe."), ask=asked, query=query, prompt=Prompt(messages))
+
+
+def everything(kept: Observations, of: Trace) -> str:
+    """All that the owner can read of a trace, in lists and exports too."""
+    return json.dumps([kept.trace(of.id, LOCAL), kept.traces(LOCAL, limit=9), list(kept.export())])
+
+
+def test_of_earlier_answers_a_trace_holds_the_length_alone(kept: Observations) -> None:
+    kept.keep(follow_up())
+    kept.add_feedback(feedback(follow_up()))
+    found = kept.trace(follow_up().id, LOCAL)
+    assert found is not None
+    assert found["ask"]["history"] == [
+        {"role": "user", "text": "What is the code?"},
+        {"role": "assistant", "text": "", "characters": len(CANARY) + 4},
+    ]
+    assert found["prompt"]["messages"][1]["text"] == ""
+    assert CANARY not in everything(kept, follow_up())
+    assert kept.traces(LOCAL, limit=1)[0]["query"] == "", "a list quotes no earlier answer"
+
+
+def test_a_query_of_the_users_own_words_is_listed(kept: Observations) -> None:
+    kept.keep(follow_up("What is the code for?"))
+    assert kept.traces(caller(), limit=1)[0]["query"] == "What is the code for?"
+
+
+def test_a_query_that_may_quote_an_earlier_answer_goes_with_any_document(kept: Observations) -> None:
+    kept.keep(follow_up())
+    kept.add_feedback(feedback(follow_up()))
+    assert "7319" in everything(kept, follow_up())
+    kept.forget(["d9"])
+    assert "7319" not in everything(kept, follow_up())
+    found = kept.trace(follow_up().id, LOCAL)
+    assert found is not None
+    assert (found["query"], found["ask"]["history"], found["prompt"]) == ("", [], None)
+    assert found["hits"][0]["text"] == "A safe."
+
+
+def test_a_prompt_whose_answer_never_came_goes_with_any_document(kept: Observations) -> None:
+    stopped = replace(trace(), answer=None, error="stopped")
+    kept.keep(stopped)
+    kept.forget(["d1"])
+    assert CANARY not in everything(kept, stopped)
+
+
+def test_history_and_rewritten_query_go_with_the_document_of_a_hit(kept: Observations) -> None:
+    asked = Ask("What is it?", history=(Turn("user", "The vault code?"),))
+    kept.keep(replace(trace(), ask=asked, query="What is the vault code?"))
+    kept.add_feedback(feedback(trace()))
+    kept.forget(["d1"])
+    told = everything(kept, trace())
+    assert "vault" not in told.lower()
+    assert "What is it?" in told
+
+
+def test_a_shortened_trace_goes_with_every_document_that_it_mentioned(kept: Observations) -> None:
+    """Its lists are cut, so that they no longer name every document that its texts quote."""
+    long = trace(text="ä" * 700)
+    assert long.answer
+    (hit,) = long.answer.hits
+    others = [replace(hit, chunk=replace(hit.chunk, span=Span(f"d{n}", 0, 9))) for n in range(2, 300)]
+    kept.keep(replace(long, answer=replace(long.answer, text=CANARY, citations=(), hits=(hit, *others))))
+    kept.forget(["d299"])
+    assert CANARY not in everything(kept, long)
+
+
+def with_duplicate(document_id: str) -> Record:
+    made = trace()
+    assert made.answer
+    copy = Place(Span(document_id, 0, 9), "board/secret.pdf")
+    hits = tuple(replace(hit, duplicates=(copy,)) for hit in made.answer.hits)
+    return trace_record(replace(made, answer=replace(made.answer, hits=hits)))
+
+
+def test_a_duplicate_that_is_hidden_is_not_named_and_the_answer_stays() -> None:
+    left = without_documents(with_duplicate("d2"), {"d2"})
+    assert left["hits"][0]["duplicates"] == []
+    assert left["answer"]["text"] == f"{CANARY} [1]"
+    assert "redacted" not in left, "that something was left out would tell of the duplicate"
+    assert "secret.pdf" not in json.dumps(left)
+    assert without_documents(with_duplicate("d2"), {"d3"}) == with_duplicate("d2")
 
 
 def _opens(data: bytes) -> bool:

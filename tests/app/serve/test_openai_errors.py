@@ -59,17 +59,35 @@ def test_a_service_that_fails_while_the_answer_is_written_is_the_model() -> None
 
 
 def test_what_the_caller_can_mend_is_told_without_places_on_a_disk() -> None:
-    error = http_error(InputError("workspace /srv/a/.ragwright holds nothing; filters and/or /v1 differ"))
+    error = http_error(
+        InputError("workspace /srv/a/.ragwright holds nothing; filters and/or pages 3/4 differ")
+    )
     assert (error.status, error.kind) == (400, "invalid_request_error")
-    assert error.message == "workspace ... holds nothing; filters and/or /v1 differ"
+    assert error.message == "workspace ...; filters and/or pages 3/4 differ"
 
 
 @pytest.mark.parametrize(
     ("message", "told"),
     [
         ("read ~/keys/a.json", "read ..."),
-        (r"C:\Users\me\x.pdf is gone", "... is gone"),
-        ("'/a/b c' (see http://host/a/b)", "'... c' (see http://host/a/b)"),
+        (r"C:\Users\Bob Smith\ws is gone; run x", "...; run x"),
+        ("D:/ws", "..."),
+        (r"\\server\share\x", "..."),
+        ("'/a/b c' (see http://host/a/b)", "'...' (see http://host/a/b)"),
+        ("'/srv/Bob's data/x' is gone", "'...' is gone"),
+        ("/data", "..."),
+        ("~/ws, a folder", "..., a folder"),
+        ("in ~bob/my ws", "in ..."),
+        ("/srv/my data/x.toml, line 3", "..., line 3"),
+        ("/srv/a,b/x", "..."),
+        ("../../my ws", "..."),
+        ("file=/data", "file=..."),
+        ("config:/data", "config:..."),
+        ("file:///srv/x y", "..."),
+        ("sqlite:///srv/x.db", "sqlite:..."),
+        ("and/or a / b", "and/or a / b"),
+        ("docs/a.md is text/plain", "docs/a.md is text/plain"),
+        ("seen: '\\ud83d'", "seen: '\\ud83d'"),
         ("pages 3/4 and 5/6/7", "pages 3/4 and 5/6/7"),
     ],
 )

@@ -21,6 +21,7 @@ from tests.app.serve.slow import question
 from typer.testing import Result
 
 from ragwright.app.commands import serve
+from ragwright.app.serve import running as ending
 from ragwright.app.serve.opening import Named, named_workspaces
 from ragwright.app.session import Options, open_session
 from ragwright.core.config import Config, with_settings
@@ -101,13 +102,31 @@ def test_being_told_twice_the_server_ends_at_once(project: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with process(project, "--set", "server.grace_seconds=60") as (running, client):
             with client.stream("POST", CHAT, json=question()) as answered:
-                next(line for line in answered.iter_lines() if "word" in line)
+                lines = answered.iter_lines()  # kept: without it the client would leave
+                next(line for line in lines if "word" in line)
                 running.send_signal(number)
                 time.sleep(0.3)
                 told = time.monotonic()
                 running.send_signal(number)
                 assert running.wait(5) == 0
             assert time.monotonic() - told < 2
+
+
+def test_a_signal_after_the_end_is_no_interruption(small_config: Config) -> None:
+    """What is left then is closing; a second signal must not end it with an error."""
+    before = {each: signal.getsignal(each) for each in ending._SIGNALS}
+    try:
+        with serving(small_config) as served, ending.Watchdog() as watchdog:
+            server = ending.Server(served.app, watchdog=watchdog)
+            with server.capture_signals():
+                assert signal.getsignal(signal.SIGTERM) == server.handle_exit
+            assert {each: signal.getsignal(each) for each in ending._SIGNALS} == before
+            with server.capture_signals():
+                server.handle_exit(signal.SIGTERM, None)
+            assert signal.getsignal(signal.SIGTERM) is ending.end_at_once
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @pytest.mark.slow

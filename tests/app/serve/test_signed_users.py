@@ -43,9 +43,14 @@ def token(
 
 
 def test_a_signed_user_has_groups_and_a_role() -> None:
-    assert user_of(token(), secret=SECRET, now=NOW) == User("ada", frozenset({"staff", "user"}))
+    assert user_of(token(), secret=SECRET, now=NOW) == User("ada", frozenset({"staff", "role:user"}))
     plain = {"sub": "ada", "exp": NOW + 300}
     assert user_of(token(plain), secret=SECRET, now=NOW) == User("ada", frozenset())
+
+
+def test_no_role_is_a_group_and_no_group_a_role() -> None:
+    claims = {**CLAIMS, "role": "board", "groups": ["staff", "role:admin"]}
+    assert user_of(token(claims), secret=SECRET, now=NOW).groups == {"staff", "role:board"}
 
 
 def without(name: str) -> dict[str, Any]:
@@ -70,6 +75,11 @@ def without(name: str) -> dict[str, Any]:
         (token({**CLAIMS, "exp": NOW - 61}), "expired"),
         (token({**CLAIMS, "exp": "later"}), "expired"),
         (token({**CLAIMS, "exp": True}), "expired"),
+        (token({**CLAIMS, "exp": float("nan")}), "expired"),
+        (token({**CLAIMS, "exp": float("inf")}), "expired"),
+        (token({**CLAIMS, "exp": 10**400}), "expired"),
+        (token({**CLAIMS, "nbf": float("nan")}), "future"),
+        (token({**CLAIMS, "iat": -(10**400)}), "future"),
         (token({**CLAIMS, "iat": NOW + 61}), "future"),
         (token({**CLAIMS, "nbf": NOW + 61}), "future"),
         (token(without("sub")), "no user"),
@@ -120,6 +130,7 @@ def test_a_user_never_sees_more_than_the_key(
         assert key.caller().scope.allows(document)
         assert not document.groups or claimed & set(document.groups)
     assert not user.may_write and not user.sees_all
+    assert user.scope.tenants == frozenset({key.tenant})  # one tenant, also behind a key of all of them
 
 
 def asked(tmp_path: Path, headers: dict[str, str], *, secret: bytes | None = SECRET, **rights: Any) -> Asking:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from tests.app.serve.serving import Served, serving
 
-from ragwright.core.config import Config
+from ragwright.core.config import Config, with_settings
 
 QUESTION = "Who keeps the key of the tide gate?"
 
@@ -70,10 +70,40 @@ def test_nobody_else_learns_of_a_trace(clients: dict[str, httpx.Client]) -> None
         assert theirs.status_code == nobodys.status_code == 404
         assert theirs.json() == nobodys.json()
         assert clients[name].get("/v1/traces").json()["data"] == []
-        before = clients[name].get("/v1/traces", params={"before": trace_id})
-        assert before.json()["data"] == []
+        assert clients[name].get("/v1/traces", params={"before": trace_id}).json()["data"] == []
         said = {"trace_id": trace_id, "rating": 1}
         assert clients[name].post("/v1/feedback", json=said).status_code == 404
+
+
+def test_the_id_of_somebody_elses_trace_bounds_a_list_as_an_unknown_one_does(
+    server: Served, clients: dict[str, httpx.Client]
+) -> None:
+    with server.client(server.key("earlier", tenant="elsewhere")) as client:
+        own = ask(client)
+        theirs = ask(clients["reader"])
+        lists = [client.get("/v1/traces", params={"before": each}).json() for each in (theirs, "f" * 32)]
+        assert lists[0] == lists[1] == {"object": "list", "data": [], "has_more": False}
+        assert client.get("/v1/traces").json()["data"][0]["id"] == own
+
+
+@pytest.mark.slow  # a server of its own; `test_observations` has the quick part
+def test_a_key_is_told_that_an_answer_failed_and_only_the_owner_how(
+    new_config: Callable[[], Config],
+) -> None:
+    """The address of the model behind the server is nobody else's business."""
+    model = {"kind": "openai", "url": "http://127.0.0.1:9/v1", "model": "m", "retries": 0}
+    config = with_settings(new_config(), {f"generator.{name}": each for name, each in model.items()})
+    with serving(config) as running:
+        owner, reader = running.key("owner", admin=True), running.key("reader")
+        with running.client(owner) as root, running.client(reader) as client:
+            asked = {"messages": [{"role": "user", "content": QUESTION}]}
+            assert client.post("/v1/chat/completions", json=asked).status_code == 502
+            (summary,) = client.get("/v1/traces").json()["data"]
+            trace = f"/v1/traces/{summary['id']}"
+            assert summary["error"] == client.get(trace).json()["error"] == "failed"
+            assert "127.0.0.1:9" not in client.get(trace).text
+            for told in (root.get(trace).json(), root.get("/v1/traces").json()["data"][0]):
+                assert "127.0.0.1:9" in told["error"]
 
 
 def test_traces_are_listed_and_narrowed(clients: dict[str, httpx.Client]) -> None:

@@ -21,11 +21,14 @@ from ragwright.app.access import reading, writing
 from ragwright.app.console import Console
 from ragwright.app.indexing import rebuild_index
 from ragwright.app.progress import Progress
+from ragwright.app.serve.errors import HttpError
 from ragwright.app.serve.receiving import Uploads
 from ragwright.app.serve.upload_files import UploadFiles
+from ragwright.app.serve.upload_jobs import MOST_OPEN_OF_KEY, Job, UploadJobs
 from ragwright.app.serve.upload_names import LONGEST_NAME, shown_name, stored_name
 from ragwright.core.config import Config, with_settings
 from ragwright.core.types import Access
+from ragwright.ingest.discover import SourceFile
 from ragwright.ingest.doctor import examine
 
 HOSTILE_NAMES = [
@@ -161,8 +164,21 @@ def test_nobody_gives_groups_that_are_not_theirs(
 
 
 def test_a_tenant_cannot_be_named(clients: dict[str, httpx.Client]) -> None:
-    job = ended(clients["a"], send(clients["a"], "The auk waits.", data={"tenant": "b", "access": "b"}))
-    assert clients["b"].get(f"/v1/documents/{job['document_id']}").status_code == 404
+    answer = send(clients["a"], "The auk waits.", data={"tenant": "b"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, "tenant")
+
+
+@pytest.mark.parametrize("name", ["group", "access", "File", "groups[]", " file", "x" * 9000])
+@pytest.mark.parametrize("file", ["", '; filename="a.txt"'])
+def test_a_field_that_is_not_known_is_refused_by_name(
+    clients: dict[str, httpx.Client], server: Served, name: str, file: str
+) -> None:
+    before = files_of(server)
+    known = PART + b'; name="file"; filename="x.txt"\r\n\r\nThe auk waits.\r\n'
+    body = known + PART + f'; name="{name}"{file}\r\n\r\nboard\r\n'.encode() + END
+    answer = clients["a"].post("/v1/documents", content=body, headers={"content-type": FORM})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, name[:50])
+    assert files_of(server) == before
 
 
 @pytest.mark.parametrize(
@@ -273,12 +289,12 @@ def test_a_file_over_the_limit_is_refused_while_it_is_read(
         ),
         (
             FORM,
-            b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\ny\r\n' * 60 + END,
+            b'--b\r\nContent-Disposition: form-data; name="groups"\r\n\r\ny\r\n' * 60 + END,
             400,
         ),
         (
             FORM,
-            b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n' + b"y" * 5000 + b"\r\n--b--\r\n",
+            b'--b\r\nContent-Disposition: form-data; name="groups"\r\n\r\n' + b"y" * 5000 + b"\r\n--b--\r\n",
             400,
         ),
         (
@@ -406,6 +422,28 @@ def test_jobs_are_listed_newest_first_for_their_own_key(clients: dict[str, httpx
     assert len(listed["data"]) == 2
     assert listed["data"][0]["created"] >= listed["data"][1]["created"]
     assert clients["reader"].get("/v1/documents/jobs").json()["data"] == []
+
+
+def test_a_key_has_so_many_files_waiting_and_another_may_still_send(server: Served, tmp_path: Path) -> None:
+    """What is refused leaves no file behind."""
+    jobs = UploadJobs(uploads(server).collection.workspace, UploadFiles(tmp_path), told=lambda _: None)
+    jobs.close(seconds=0)  # nothing runs: every job stays open
+
+    def job(caller: str, number: int) -> Job:
+        path = tmp_path / caller / f"{number}.md"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+        return Job(SourceFile(path, str(path), path.name), Access(caller), caller, f"{caller}{number}", 1)
+
+    for number in range(MOST_OPEN_OF_KEY):
+        jobs.add(job("a", number))
+    last = job("a", MOST_OPEN_OF_KEY)
+    with pytest.raises(HttpError, match=f"{MOST_OPEN_OF_KEY} files of this key wait") as refused:
+        jobs.add(last)
+    assert (refused.value.status, refused.value.code) == (429, "too_many_uploads")
+    assert not last.file.path.exists()
+    jobs.add(job("b", 0))
+    assert jobs.open() == MOST_OPEN_OF_KEY + 1
 
 
 @pytest.mark.slow

@@ -50,6 +50,10 @@ def add_key(
 
     if admin and (tenant or group):
         raise InputError("an admin key sees every tenant and group; leave out --tenant and --group")
+    if admin and signed_users:
+        raise InputError(
+            "an admin key sees every tenant, which signed users must not; leave out --admin or --signed-users"
+        )
     session, secret = open_session(options), new_secret()
     key = Key(
         name=name,

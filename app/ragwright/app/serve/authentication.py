@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ragwright.app.serve.errors import HttpError
 from ragwright.app.serve.key_file import KeyFile
-from ragwright.app.serve.keys import Key, digest_of, matching
+from ragwright.app.serve.keys import ENVIRONMENT, Key, digest_of, matching
 from ragwright.app.serve.signed_users import HEADER, LEAST_SECRET_BYTES, TokenRefused, narrowed, user_of
 from ragwright.app.serve.values import LOCAL, Caller
 from ragwright.core.errors import ConfigError, InputError
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 _LEAST_KEY_CHARACTERS = 24
 # Whoever adds one of these passes on what somebody else asks.
-_FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_FORWARDING = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"}
+)
+_FORWARDED = "x-forwarded-"
 _CHALLENGE = {"www-authenticate": "Bearer"}
 
 
@@ -59,7 +62,7 @@ class Keyring:
                 " what `ragwright keys add` makes"
             )
         self._file = file
-        self._own = () if own is None else (Key("environment", digest_of(own), admin=True),)
+        self._own = () if own is None else (Key(ENVIRONMENT, digest_of(own), admin=True),)
         self._lock = threading.Lock()
         self._state = self._stat()
         self._keys = (*self._own, *file.read())
@@ -147,7 +150,7 @@ class Authentication:
 
     def is_own_machine(self, headers: Mapping[str, str], peer: str | None) -> bool:
         """Whether the request comes from this machine itself, as far as can be told."""
-        return is_loopback(peer) and not any(name in headers for name in _FORWARDING)
+        return is_loopback(peer) and not any(map(_is_forwarding, headers))
 
     def _is_own_user(self, headers: Mapping[str, str], peer: str | None) -> bool:
         return self._is_local_server and self.is_own_machine(headers, peer)
@@ -171,6 +174,10 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
     return headers.get("x-api-key", "").strip() or None
+
+
+def _is_forwarding(header: str) -> bool:
+    return header in _FORWARDING or header.startswith(_FORWARDED)
 
 
 def is_loopback(host: str | None) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,9 +49,9 @@ def too_large(limit: int) -> HttpError:
 
 
 def too_slow(seconds: float) -> HttpError:
-    """What is said of a body that does not arrive."""
+    """What is said of a body that does not arrive, or not fast enough."""
     # A client that cannot send will not send again at once: no retry is suggested.
-    return HttpError(408, f"the body did not arrive within {seconds:g} s", code="request_timeout")
+    return HttpError(408, f"the body did not arrive within {seconds:.3g} s", code="request_timeout")
 
 
 async def read_body(receive: Receive, *, limit: int, seconds: float) -> bytes:
@@ -89,21 +90,36 @@ async def _read_into(parts: list[bytes], receive: Receive, limit: int) -> None:
         more = message.get("more_body", False)
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a body must come.
+
+    Attributes:
+        bytes_per_second: On the average since its beginning.
+        allowance: Seconds that are not counted.
+    """
+
+    bytes_per_second: float
+    allowance: float
+
+
 class LimitedBody:
     """Passes a body on as it comes, and counts it: for files, which nobody should hold in memory."""
 
-    def __init__(self, receive: Receive, *, limit: int, seconds: float) -> None:
+    def __init__(self, receive: Receive, *, limit: int, seconds: float, pace: Pace) -> None:
         """Count from now.
 
         Args:
             receive: Of the server.
             limit: Most bytes.
             seconds: Longest time until the last of them.
+            pace: How fast they must come.
         """
         self._receive = receive
         self._limit = limit
         self._seconds = seconds
-        self._ends = time.monotonic() + seconds
+        self._began = time.monotonic()
+        self._pace = pace
         self._size = 0
         self._more = True
 
@@ -115,11 +131,12 @@ class LimitedBody:
         """
         if not self._more:
             return await self._receive()
+        due = min(self._seconds, self._pace.allowance + self._size / self._pace.bytes_per_second)
         try:
-            async with asyncio.timeout(max(0.0, self._ends - time.monotonic())):
+            async with asyncio.timeout(max(0.0, self._began + due - time.monotonic())):
                 message = await self._receive()
         except TimeoutError:
-            raise too_slow(self._seconds) from None
+            raise too_slow(due) from None
         self._size += len(message.get("body", b""))
         if self._size > self._limit:
             raise too_large(self._limit)

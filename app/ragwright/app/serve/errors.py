@@ -46,8 +46,23 @@ _CODES = {
 }
 _RETRY_SECONDS = 2
 _LONGEST = 1000  # characters of a message; some quote what was sent
-# Two parts at the least: "and/or" and "/v1" are no places on a disk.
-_PATH = re.compile(r"(?<![\w.:/])(?:~|[A-Za-z]:)?(?:[/\\][^\s/\\:;,'\"()]+){2,}")
+# Names of folders hold spaces, so where a path ends cannot be told from its words. "and/or", "3/4" and
+# "http://host/a" are no places on this disk.
+_PATH = re.compile(
+    r"""
+    (?: (?<!\w) [A-Za-z]: [/\\]                 # C: and a stroke
+      | (?<!\w) file:/                          # file:///
+      | (?<!\w) ~ [\w.-]* [/\\]                 # ~/ and ~name/
+      | (?<![\w./\\]) \.{1,2} [/\\]+ (?=[\w.]) # ./ and ../
+      | (?<![\w:/\\]) /+ (?=[^\s/'"`;,)])      # /
+      | (?<=:) (?:/|/{3}) (?=[^\s/'"`;,)])      # key:/ and sqlite:///
+      | \\\\ (?=[\w?.])                         # a share
+      | (?<![\w/\\]) \\ [^\s'"`;,\\]+ \\         # two parts from the root
+    )
+    (?: [^'"`;,\n] | (?<=\w)'(?=\w) | [;,](?=[^\s'"`]) )*
+    """,
+    re.VERBOSE,
+)
 
 
 class HttpError(RagwrightError):
@@ -197,10 +212,10 @@ def _place(error: Exception) -> str:
 
 
 def without_paths(message: str) -> str:
-    """A message with places on a disk left out.
+    """A message with places on a disk left out, each up to the next quote, semicolon, comma or the end.
 
-    >>> without_paths("workspace /srv/data/.ragwright holds no documents; run: ragwright ingest PATH")
-    'workspace ... holds no documents; run: ragwright ingest PATH'
+    >>> without_paths("workspace /srv/my data/ws holds no documents; run: ragwright ingest PATH")
+    'workspace ...; run: ragwright ingest PATH'
     """
     return _PATH.sub("...", message)
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ragwright.app.serve.keys import Key
+from ragwright.app.serve.keys import RESERVED, Key
 from ragwright.core.errors import InputError
 
 FILE_NAME = "keys.json"
@@ -50,18 +50,23 @@ class KeyFile:
             ) from None
 
     def add(self, key: Key) -> None:
-        """Keep a key; it replaces a revoked one of its name.
+        """Keep a key; its name is its own for ever, since traces and uploads belong to a name.
 
         Raises:
-            InputError: There is a key of this name, or the file cannot be read or written.
+            InputError: There is or was a key of this name, the name is the server's own, or the file cannot
+                be read or written.
         """
+        if key.name.casefold() in RESERVED:
+            raise InputError(f"{key.name} is a name of the server's own; choose another name")
         with self._changing() as keys:
-            if any(each.name == key.name and each.revoked is None for each in keys):
+            former = next((each for each in keys if each.name == key.name), None)
+            if former is not None and former.revoked is not None:
                 raise InputError(
-                    f"there is a key {key.name} already; revoke it first, or choose another name"
+                    f"a revoked key was called {key.name}, and its traces stay; choose another name"
                 )
-            kept = [each for each in keys if each.name != key.name]
-            self._write([*kept, replace(key, created=_now())])
+            if former is not None:
+                raise InputError(f"there is a key {key.name} already; choose another name")
+            self._write([*keys, replace(key, created=_now())])
 
     def revoke(self, name: str) -> None:
         """Let a key open nothing any more; servers that run notice at their next request.
@@ -80,7 +85,7 @@ class KeyFile:
         from filelock import FileLock
 
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with FileLock(str(self.path.with_suffix(".lock"))):
                 yield self.read()
         except OSError as error:
@@ -108,6 +113,8 @@ def _key(entry: dict[str, Any]) -> Key:
     flags = (key.write, key.admin, key.users)
     if not all(isinstance(each, str) for each in texts) or not all(isinstance(each, bool) for each in flags):
         raise TypeError("a key holds a value of another type")
+    if key.name.casefold() in RESERVED:
+        raise ValueError("a key has a name of the server's own")
     rate = key.requests_per_minute
     if len(key.digest) != 64 or not (rate is None or (isinstance(rate, int) and rate > 0)):
         raise ValueError("a key has no digest, or may ask nothing")

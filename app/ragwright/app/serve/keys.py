@@ -13,11 +13,15 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ragwright.app.serve.values import Caller
+from ragwright.app.serve.values import LOCAL, Caller
 from ragwright.core.errors import InputError
 from ragwright.core.types import OWNER, Access, Scope
 
 PREFIX = "rw-"
+ENVIRONMENT = "environment"
+"""Name of the key that the environment brings."""
+RESERVED = frozenset({ENVIRONMENT, LOCAL.name})
+"""Names of callers that no key of the file may have: traces and uploads belong to a name."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -54,13 +58,16 @@ class Key:
 
         Raises:
             InputError: The name holds other characters than letters, digits and `. _ @ -`, or is too long; or
-                no document could have this tenant or these groups.
+                no document could have this tenant or these groups; or an admin key has a tenant, groups or
+                signed users.
         """
         if not _NAME.fullmatch(self.name):
             raise InputError(
                 f"a key cannot be called {self.name!r}; wanted 1 to 64 letters, digits, dots, dashes,"
                 " underscores or @, a letter or digit first"
             )
+        if self.admin and (self.users or self.tenant or self.groups):
+            raise InputError("a key that may do everything has no tenant, no groups and no signed users")
         _ = self.access
 
     @property

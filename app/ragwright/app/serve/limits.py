@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers
 
-from ragwright.app.serve.bodies import Disconnected, LimitedBody, check_depth, check_length, read_body
+from ragwright.app.serve.bodies import Disconnected, LimitedBody, Pace, check_depth, check_length, read_body
 from ragwright.app.serve.errors import HttpError
 from ragwright.app.serve.origins import preflight_headers
 from ragwright.app.serve.route_rules import Rule, rule_for
@@ -91,7 +91,7 @@ class Gate:
         rule = rule_for(scope["method"], scope["path"])
         reply: dict[str, str] = scope["state"]["reply"]
         request = _Request(scope, receive, send, Headers(scope=scope), rule, reply)
-        reply.update(self._limits.origins.check(request.headers, rule))
+        reply.update(self._limits.origins.check(request.headers, rule, method=scope["method"]))
         if await _answer_preflight(request):
             return
         if self._limits.draining.has_begun and not rule.drains:
@@ -117,35 +117,44 @@ class Gate:
         if not request.rule.works:
             await self._app(request.scope, request.receive, request.send)
             return
+        places = self._limits.places
+        shared = None if key == LOCAL.name else key  # without keys there is nobody to share with
         with ExitStack() as counted:
-            counted.enter_context(self._limits.places.admitted())
+            counted.enter_context(places.of_key(shared))
             if request.rule.answers:
                 counted.enter_context(self._limits.rates.answering(key))
-            receive, seconds = await self._checked_body(request)
-            async with self._limits.places.taken():
-                await run_work(
-                    self._app,
-                    request.scope,
-                    receive,
-                    request.send,
-                    seconds=seconds,
-                    ending=self._limits.draining.ending,
-                )
+            if request.rule.uploads and not _is_json(request.headers):
+                async with places.uploading(shared):
+                    await self._work(request, *self._file_body(request))
+                return
+            with places.reading():
+                receive = await self._whole_body(request)
+            counted.enter_context(places.admitted())
+            async with places.taken(shared):
+                await self._work(request, receive, self._limits.settings.request_seconds)
 
-    async def _checked_body(self, request: _Request) -> tuple[Any, float]:
-        """What the route receives, and how many seconds it has."""
+    async def _work(self, request: _Request, receive: Any, seconds: float) -> None:
+        ending = self._limits.draining.ending
+        await run_work(self._app, request.scope, receive, request.send, seconds=seconds, ending=ending)
+
+    def _file_body(self, request: _Request) -> tuple[LimitedBody, float]:
+        """What the route receives of an upload, and how many seconds it has for all of it."""
         settings = self._limits.settings
         most = settings.body_megabytes * 1_000_000
-        if request.rule.uploads and not _is_json(request.headers):
-            longest = settings.upload_megabytes * 1_000_000 + most  # the form around the file
-            seconds = settings.body_seconds * max(1.0, longest / most)
-            check_length(request.headers, limit=longest)
-            body = LimitedBody(request.receive, limit=longest, seconds=seconds)
-            return body, seconds + settings.request_seconds
+        longest = settings.upload_megabytes * 1_000_000 + most  # the form around the file
+        seconds = settings.body_seconds * max(1.0, longest / most)
+        check_length(request.headers, limit=longest)
+        pace = Pace(settings.upload_kilobytes_per_second * 1000, settings.body_seconds)
+        body = LimitedBody(request.receive, limit=longest, seconds=seconds, pace=pace)
+        return body, seconds + settings.request_seconds
+
+    async def _whole_body(self, request: _Request) -> GivenBody:
+        settings = self._limits.settings
+        most = settings.body_megabytes * 1_000_000
         check_length(request.headers, limit=most)
         given = await read_body(request.receive, limit=most, seconds=settings.body_seconds)
         check_depth(given, limit=settings.json_depth)
-        return GivenBody(given, request.receive), settings.request_seconds
+        return GivenBody(given, request.receive)
 
 
 def _without_slash(path: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -35,7 +35,9 @@ class Form:
     fields: dict[str, list[str]] = field(default_factory=dict)
 
 
-async def read_form(body: AsyncIterator[bytes], content_type: str, file: BinaryIO, *, limit: int) -> Form:
+async def read_form(
+    body: AsyncIterator[bytes], content_type: str, *, file: BinaryIO, limit: int, fields: Collection[str]
+) -> Form:
     """Read a form of type `multipart/form-data`, and write its file.
 
     Args:
@@ -43,14 +45,16 @@ async def read_form(body: AsyncIterator[bytes], content_type: str, file: BinaryI
         content_type: The request's header, with the boundary.
         file: Gets the bytes of the field `file`.
         limit: Most bytes of the file; reading stops beyond.
+        fields: What else the form may hold.
 
     Raises:
-        HttpError: 413 where the file is larger; 400 where the form cannot be read; 422 without a file.
+        HttpError: 413 where the file is larger; 400 where the form cannot be read; 422 without a file
+            or with a field that is not known.
     """
     from python_multipart.exceptions import FormParserError
 
     try:
-        reader = _Reader(content_type, limit=limit)
+        reader = _Reader(content_type, limit=limit, fields=fields)
         async for part in body:
             reader.feed(part)
             if len(reader.waiting) >= _AT_ONCE:
@@ -64,7 +68,7 @@ async def read_form(body: AsyncIterator[bytes], content_type: str, file: BinaryI
 class _Reader:
     """Takes the parts of a form apart; what the file's bytes are written to comes with each call."""
 
-    def __init__(self, content_type: str, *, limit: int) -> None:
+    def __init__(self, content_type: str, *, limit: int, fields: Collection[str]) -> None:
         from python_multipart.multipart import MultipartParser, parse_options_header
 
         kind, options = parse_options_header(content_type)
@@ -80,6 +84,7 @@ class _Reader:
         )
         self._options_of = parse_options_header
         self._limit = limit
+        self._fields = (FILE_FIELD, *fields)
         self._form = Form()
         self._hash = hashlib.sha256()
         self._header = [b"", b""]  # name, value
@@ -132,6 +137,9 @@ class _Reader:
     def _headers_finished(self) -> None:
         _, options = self._options_of(self._disposition)
         name = _decoded(options.get(b"name", b""))
+        if name and name not in self._fields:
+            told = f"{name[:50]!a}: no such field; wanted: {', '.join(self._fields)}"
+            raise HttpError(422, told, param=name[:50])
         if name == FILE_FIELD:
             if self._has_file:
                 raise _unreadable("it has two files; send each in a request of its own")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ragwright.app.serve.trace_record import Record, stored
 from ragwright.core.errors import IndexDamaged, ServiceError
 
 _SCHEMA_VERSION = 1
@@ -129,3 +131,23 @@ class ObservationFile:
             raise IndexDamaged(
                 f"{self._path} is damaged ({error}); move the file away to begin a new one"
             ) from None
+
+
+def packed(record: Record) -> bytes:
+    """A trace's record as the file holds it."""
+    return zlib.compress(stored(record), 1)
+
+
+def opened(body: bytes) -> Record:
+    """What `packed` was given; parts of it where it was too large.
+
+    Raises:
+        zlib.error: It is damaged.
+    """
+    record: Record = json.loads(zlib.decompress(body))
+    return record
+
+
+def storable(text: str) -> str:
+    """The text with what SQLite's encoding lacks, lone surrogates, replaced."""
+    return text.encode("utf-8", "replace").decode()

@@ -9,21 +9,22 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ragwright.app.serve.observation_file import ObservationFile
+from ragwright.app.serve.observation_file import ObservationFile, opened, packed, storable
 from ragwright.app.serve.trace_record import (
     Record,
     documents_of,
     exported,
+    may_quote_any,
     shown,
-    stored,
+    shown_summary,
     summary_of,
     trace_record,
     without_documents,
+    without_history,
 )
 from ragwright.app.serve.values import Caller, Feedback, Trace
 from ragwright.core.errors import IndexDamaged, InputError, ServiceError
@@ -32,6 +33,7 @@ Rated = Literal["up", "down", "any"]
 
 FILE_NAME = "observations.sqlite3"
 _PRUNED_EVERY = 100
+_ANY_DOCUMENT = ""  # mentioned where the text of documents that are not named may stand
 _LOGGER = logging.getLogger("ragwright")
 
 
@@ -40,8 +42,7 @@ class Observations:
 
     A process that dies loses nothing that was kept; a power cut may lose the last seconds.
 
-    Every method but `keep` raises ServiceError when the file cannot be used, such as on a full disk, and
-    IndexDamaged when it is damaged.
+    Every method but `keep` raises ServiceError when its file is unusable, IndexDamaged when it is damaged.
     """
 
     def __init__(self, file: Path, *, traces: int) -> None:
@@ -91,7 +92,7 @@ class Observations:
                 return None
             ratings = _ratings(connection, trace_id)
         mine = [each for each in ratings if caller.sees_all or each["caller"] == caller.name]
-        return {**shown(_opened(row[0]), caller), "ratings": mine}
+        return {**shown(opened(row[0]), caller), "ratings": mine}
 
     def traces(
         self,
@@ -107,17 +108,18 @@ class Observations:
         Args:
             caller: See `trace`.
             limit: At most this many.
-            before: Id of a trace: only those that ended before it.
+            before: Id of a trace that the caller sees: only those that ended before it.
             refused: Only refusals, or only answers.
             rated: Only what somebody rated so; `any` is either.
 
         Returns:
-            `id`, `at`, `caller`, `collection`, `generator`, `question`, `query`, `refused` (None where there
-            is no answer), `error`, `seconds`, `citations` (their number), `up` and `down` (of ratings).
+            `id`, `at`, `caller`, `collection`, `generator`, `question`, `query` (empty where it may quote an
+            earlier answer), `refused` (None: no answer), `error`, `seconds`, `citations` (their number), `up`
+            and `down` (of ratings).
         """
         wanted = "SELECT id, summary FROM traces WHERE 1" + _own(caller)
         if before is not None:
-            wanted += " AND number < (SELECT number FROM traces WHERE id = :before)"
+            wanted += " AND number < (SELECT number FROM traces WHERE id = :before" + _own(caller) + ")"
         if refused is not None:
             wanted += " AND refused = :refused"
         if rated is not None:
@@ -129,19 +131,24 @@ class Observations:
         given = _parameters(caller, before=before, refused=refused, rating=rating, limit=limit)
         with self._file.reading() as connection:
             rows = connection.execute(wanted + " ORDER BY number DESC LIMIT :limit", given).fetchall()
-            return [{**json.loads(summary), **_counts(connection, key)} for key, summary in rows]
+            told = [(key, shown_summary(json.loads(summary), caller)) for key, summary in rows]
+            return [{**summary, **_counts(connection, key)} for key, summary in told]
 
     def forget(self, document_ids: Collection[str]) -> None:
         """Remove the text of documents from every trace, and from the file."""
         with self._file.writing() as connection:
-            for document_id in document_ids:
+            for document_id in (_ANY_DOCUMENT, *document_ids) if document_ids else ():
                 rows = connection.execute(
-                    "SELECT number, body FROM traces JOIN mentions USING (number) WHERE document_id = ?",
+                    "SELECT number, summary, body FROM traces NATURAL JOIN mentions WHERE document_id = ?",
                     (document_id,),
                 ).fetchall()
-                for number, body in rows:
-                    left = without_documents(_opened(body), {document_id})
-                    connection.execute("UPDATE traces SET body = ? WHERE number = ?", (_packed(left), number))
+                for number, summary, body in rows:
+                    left = _redacted(opened(body), document_id)
+                    told = {**json.loads(summary), "query": summary_of(left)["query"]}
+                    connection.execute(
+                        "UPDATE traces SET body = ?, summary = ? WHERE number = ?",
+                        (packed(left), json.dumps(told), number),
+                    )
                 connection.execute("DELETE FROM mentions WHERE document_id = ?", (document_id,))
         self._file.empty_log()
 
@@ -158,7 +165,7 @@ class Observations:
             "id": feedback.id,
             "trace_id": feedback.trace_id,
             "marker": feedback.marker or 0,
-            "caller": _storable(feedback.caller),
+            "caller": storable(feedback.caller),
             "rating": feedback.rating,
             "said": json.dumps({**said, "extra": dict(feedback.extra)}),
         }
@@ -212,7 +219,7 @@ class Observations:
                     return
                 number, trace_id, body = row
                 ratings = _ratings(connection, trace_id)
-            yield exported(_opened(body), ratings)
+            yield exported(opened(body), ratings)
 
     def close(self) -> None:
         """Release the file."""
@@ -237,11 +244,11 @@ def _insert_trace(connection: sqlite3.Connection, record: Record) -> None:
     row = {
         "id": record["id"],
         "at": record["at"],
-        "caller": _storable(record["caller"]),
-        "tenant": _storable(record["tenant"]),
+        "caller": storable(record["caller"]),
+        "tenant": storable(record["tenant"]),
         "refused": None if answer is None else answer["refused"],
         "summary": json.dumps(summary_of(record)),
-        "body": _packed(record),
+        "body": packed(record),
     }
     connection.execute(
         "INSERT INTO traces (id, at, caller, tenant, refused, summary, body)"
@@ -249,8 +256,17 @@ def _insert_trace(connection: sqlite3.Connection, record: Record) -> None:
         row,
     )
     number = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
-    mentioned = [(each, number) for each in sorted(documents_of(record))]
+    names = documents_of(record) | ({_ANY_DOCUMENT} if may_quote_any(record) else set())
+    mentioned = [(each, number) for each in sorted(names)]
     connection.executemany("INSERT INTO mentions (document_id, number) VALUES (?, ?)", mentioned)
+
+
+def _redacted(record: Record, document_id: str) -> Record:
+    """A record without what a document that is gone left in it."""
+    if document_id == _ANY_DOCUMENT:
+        return without_history(record)
+    # A shortened record does not name every document that its texts quote.
+    return without_documents(record, documents_of(record) if "shortened" in record else {document_id})
 
 
 def _own(caller: Caller) -> str:
@@ -259,7 +275,7 @@ def _own(caller: Caller) -> str:
 
 
 def _parameters(caller: Caller, **others: Any) -> Mapping[str, Any]:
-    return {"caller": _storable(caller.name), "tenant": _storable(caller.access.tenant), **others}
+    return {"caller": storable(caller.name), "tenant": storable(caller.access.tenant), **others}
 
 
 def _ratings(connection: sqlite3.Connection, trace_id: str) -> list[Record]:
@@ -282,17 +298,3 @@ def _counts(connection: sqlite3.Connection, trace_id: str) -> Record:
         (trace_id,),
     ).fetchone()
     return {"up": up, "down": down}
-
-
-def _packed(record: Record) -> bytes:
-    return zlib.compress(stored(record), 1)
-
-
-def _opened(body: bytes) -> Record:
-    record: Record = json.loads(zlib.decompress(body))
-    return record
-
-
-def _storable(text: str) -> str:
-    """The text with what SQLite's encoding lacks, lone surrogates, replaced."""
-    return text.encode("utf-8", "replace").decode()

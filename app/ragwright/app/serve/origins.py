@@ -45,7 +45,7 @@ class Origins:
             )
             self._hosts.add((address.hostname or "").lower())
 
-    def check(self, headers: Mapping[str, str], rule: Rule) -> dict[str, str]:
+    def check(self, headers: Mapping[str, str], rule: Rule, *, method: str) -> dict[str, str]:
         """Refuse a request that names a foreign host, or comes from a foreign page.
 
         Returns:
@@ -62,14 +62,12 @@ class Origins:
                 code="host_not_allowed",
             )
         origin = headers.get("origin")
+        if origin is None and _is_of_foreign_page(headers, method):
+            raise _not_allowed()
         if origin is None or self._is_own(origin, host):
             return {}
         if origin not in self._origins or rule.writes:
-            raise HttpError(
-                403,
-                "pages of this origin may not call this route; see server.allowed_origins",
-                code="origin_not_allowed",
-            )
+            raise _not_allowed()
         return {
             "access-control-allow-origin": origin,
             "access-control-expose-headers": _EXPOSED,
@@ -103,6 +101,23 @@ def preflight_headers(allowed: Mapping[str, str]) -> dict[str, str]:
         "access-control-allow-headers": _SENT,
         "access-control-max-age": _PREFLIGHT_SECONDS,
     }
+
+
+def _is_of_foreign_page(headers: Mapping[str, str], method: str) -> bool:
+    """Whether a page of another site sends this without an Origin, other than by a link that is followed.
+
+    Browsers write down the Fetch Metadata (W3C) that tell it; no page can.
+    """
+    is_link = method == "GET" and headers.get("sec-fetch-mode", "").lower() == "navigate"
+    return headers.get("sec-fetch-site", "").lower() == "cross-site" and not is_link
+
+
+def _not_allowed() -> HttpError:
+    return HttpError(
+        403,
+        "pages of this origin may not call this route; see server.allowed_origins",
+        code="origin_not_allowed",
+    )
 
 
 def _host_name(host: str) -> str | None:

@@ -102,7 +102,8 @@ class Server(uvicorn.Server):
             yield
         finally:
             for each, handler in before.items():
-                signal.signal(each, handler)
+                # Once told to end, what is left is closing; being told again is not an interruption of it.
+                signal.signal(each, end_at_once if self._told else handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain at the first signal, end at once at the second."""
@@ -156,6 +157,11 @@ def run(
             routes=routes or ROUTES,
         )
         Server(app, watchdog=watchdog, ready=ready).run(sockets=[listening])
+
+
+def end_at_once(sig: int, frame: FrameType | None) -> None:
+    """End the process; what was acknowledged is written."""
+    os._exit(0)
 
 
 def bound_socket(host: str, port: int) -> socket.socket:

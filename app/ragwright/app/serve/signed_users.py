@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
@@ -22,6 +23,7 @@ LEAST_SECRET_BYTES = 32  # RFC 7518 section 3.2: as long as the hash
 _LONGEST = 8192  # characters of a token
 _LEEWAY_SECONDS = 60.0  # for the clocks of two machines
 _LONGEST_NAME = 200
+_ROLE = "role:"  # before a role among the groups
 
 
 class TokenRefused(Exception):  # noqa: N818 - a verdict
@@ -34,7 +36,7 @@ class User:
 
     Attributes:
         id: As the front end calls them.
-        groups: Their groups and their role there.
+        groups: Their groups there, and their role as `role:NAME`, which no group is mistaken for.
     """
 
     id: str
@@ -71,13 +73,18 @@ def user_of(token: str, *, secret: bytes, now: float) -> User:
 
 
 def narrowed(caller: Caller, user: User) -> Caller:
-    """A caller that sees what its key and its user may both see, and changes nothing."""
+    """A caller that sees what its key and its user may both see, and changes nothing.
+
+    A front end knows nothing of tenants: behind a key of every tenant, its users see those documents that
+    are nobody's in particular.
+    """
     own = caller.scope.groups
+    tenants = caller.scope.tenants
     groups = user.groups if own is None else own & user.groups
     return replace(
         caller,
         name=f"{caller.name}/{user.id}",
-        scope=Scope(caller.scope.tenants, groups),
+        scope=Scope(frozenset({caller.access.tenant}) if tenants is None else tenants, groups),
         access=Access(caller.access.tenant),
         may_write=False,
         sees_all=False,
@@ -99,11 +106,15 @@ def _groups(claims: dict[str, Any]) -> frozenset[str]:
     if not isinstance(groups, list) or not all(isinstance(group, str) for group in groups):
         raise TokenRefused("its groups are no list of texts")
     role = claims.get("role")
-    return frozenset([*groups, role] if isinstance(role, str) and role else groups)
+    named = frozenset(group for group in groups if not group.startswith(_ROLE))  # no group passes as a role
+    return named | {_ROLE + role} if isinstance(role, str) and role else named
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond what a float holds
+        return False
 
 
 def _object(part: str) -> dict[str, Any]:

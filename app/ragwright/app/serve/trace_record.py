@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ragwright.app.serve.values import Ask, Caller, Trace
-from ragwright.core.types import Answer, Citation, Evidence, Hit, Prompt, Span
+from ragwright.core.types import Answer, Citation, Evidence, Hit, Message, Prompt, Span, Turn
 
 Record = dict[str, Any]
 
@@ -19,6 +20,7 @@ MOST_BYTES = 1_000_000
 _STEPS = ((20_000, 1_000), (4_000, 200), (1_000, 50), (200, 10), (50, 3))
 _SCORES = ("score", "scores")
 _QUESTION_CHARACTERS = 300  # of a summary
+_WORD = re.compile(r"\w+")
 
 
 def trace_record(trace: Trace) -> Record:
@@ -50,7 +52,7 @@ def trace_record(trace: Trace) -> Record:
 def _ask(ask: Ask) -> Record:
     return {
         "question": ask.question,
-        "history": [{"role": turn.role, "text": turn.text} for turn in ask.history],
+        "history": [_message(turn) for turn in ask.history],
         "instruction": ask.instruction,
         "filters": dict(ask.filters),
         "limit": ask.limit,
@@ -60,6 +62,13 @@ def _ask(ask: Ask) -> Record:
         "max_tokens": ask.max_tokens,
         "temperature": ask.temperature,
     }
+
+
+def _message(message: Turn | Message) -> Record:
+    """A message; of an earlier answer the length alone, since its text may be of a document long deleted."""
+    if message.role == "assistant":
+        return {"role": message.role, "text": "", "characters": len(message.text)}
+    return {"role": message.role, "text": message.text}
 
 
 def _hit(hit: Hit) -> Record:
@@ -91,7 +100,7 @@ def _prompt(prompt: Prompt | None) -> Record | None:
     if prompt is None:
         return None
     return {
-        "messages": [{"role": each.role, "text": each.text} for each in prompt.messages],
+        "messages": [_message(each) for each in prompt.messages],
         "tokens": prompt.tokens,
         "dropped_hits": prompt.dropped_hits,
         "dropped_turns": prompt.dropped_turns,
@@ -130,9 +139,36 @@ def _citation(citation: Citation) -> Record:
 
 
 def documents_of(record: Mapping[str, Any]) -> set[str]:
+    """Ids of the documents that a record names: those whose text it holds, and duplicates of them."""
+    duplicates = [each for hit in record["hits"] for each in hit["duplicates"]]
+    return _quoted(record) | {each["span"]["document_id"] for each in duplicates}
+
+
+def _quoted(record: Mapping[str, Any]) -> set[str]:
     """Ids of the documents whose text a record holds."""
     citations = record["answer"]["citations"] if record["answer"] else []
     return {each["span"]["document_id"] for each in (*record["hits"], *citations)}
+
+
+def may_quote_any(record: Mapping[str, Any]) -> bool:
+    """Whether a record may hold text of documents that it does not name.
+
+    So does a prompt whose answer never came, and a query with words of an earlier answer.
+    """
+    return (record["prompt"] is not None and record["answer"] is None) or _query_quotes_answers(record)
+
+
+def _query_quotes_answers(record: Mapping[str, Any]) -> bool:
+    """Whether the query has words that the user did not write, and there were answers to take them from."""
+    history = record["ask"]["history"]
+    if all(turn["role"] == "user" for turn in history):
+        return False
+    said = " ".join((record["ask"]["question"], *(turn["text"] for turn in history)))
+    return not _words(record["query"]) <= _words(said)
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text.casefold()))
 
 
 def stored(record: Record) -> bytes:
@@ -162,13 +198,17 @@ def _shortened(value: Any, characters: int, items: int) -> Any:
 
 
 def without_documents(record: Record, document_ids: Collection[str]) -> Record:
-    """A record without the text of these documents; itself where it holds none.
+    """A record without these documents; itself where it names none of them.
 
-    Where one of them was among the hits, prompt and answer may hold its text anywhere, so both are emptied.
+    Where one of them was among the hits, prompt, answer, earlier turns and a rewritten query may hold its
+    text anywhere, so all are emptied. One that was only a duplicate of a hit is no longer named.
     """
     if documents_of(record).isdisjoint(document_ids):
         return record
-    hits = [each for each in record["hits"] if each["span"]["document_id"] not in document_ids]
+    kept = [each for each in record["hits"] if each["span"]["document_id"] not in document_ids]
+    hits = [{**each, "duplicates": _others(each["duplicates"], document_ids)} for each in kept]
+    if _quoted(record).isdisjoint(document_ids):
+        return {**record, "hits": hits}
     answer = record["answer"] and {
         **record["answer"],
         "text": "",
@@ -176,16 +216,41 @@ def without_documents(record: Record, document_ids: Collection[str]) -> Record:
         "marks": [],
         "dropped": [],
     }
-    return {**record, "hits": hits, "prompt": None, "answer": answer, "redacted": True}
+    return {**without_history(record), "hits": hits, "answer": answer}
+
+
+def _others(spans: Sequence[Record], document_ids: Collection[str]) -> list[Record]:
+    return [each for each in spans if each["span"]["document_id"] not in document_ids]
+
+
+def without_history(record: Record) -> Record:
+    """A record without earlier turns and what was made of them: the rewritten query and the prompt."""
+    ask = {**record["ask"], "history": []}
+    query = record["query"] if record["query"] == ask["question"] else ""
+    return {**record, "ask": ask, "query": query, "prompt": None, "redacted": True}
 
 
 def shown(record: Record, caller: Caller) -> Record:
-    """What a caller is shown of a record: prompts, scores and rejected quotes only where everything is."""
+    """What a caller is shown of a record.
+
+    Prompts, scores, rejected quotes and an error's own words, which hold addresses, only where everything is.
+    """
     if caller.sees_all:
         return record
     answer = record["answer"] and _without(record["answer"], ("support", "dropped"))
     hits = [_unscored(each) for each in record["hits"]]
-    return {**_without(record, ("prompt",)), "hits": hits, "answer": answer}
+    kept = _without(record, ("prompt",))
+    return {**kept, "hits": hits, "answer": answer, "error": _general(record["error"])}
+
+
+def shown_summary(summary: Record, caller: Caller) -> Record:
+    """What a caller is shown of a summary; see `shown`."""
+    return summary if caller.sees_all else {**summary, "error": _general(summary["error"])}
+
+
+def _general(error: str | None) -> str | None:
+    """What anybody may know of an error: `stopped` when the client left, else `failed`."""
+    return error if error in (None, "stopped") else "failed"
 
 
 def _unscored(hit: Record) -> Record:
@@ -204,7 +269,7 @@ def summary_of(record: Record) -> Record:
     return {
         **{name: record[name] for name in same},
         "question": record["ask"]["question"][:_QUESTION_CHARACTERS],
-        "query": record["query"][:_QUESTION_CHARACTERS],
+        "query": "" if _query_quotes_answers(record) else record["query"][:_QUESTION_CHARACTERS],
         "refused": answer.get("refused"),
         "citations": len(answer.get("citations", ())),
     }

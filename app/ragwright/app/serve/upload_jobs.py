@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragwright.app.live_index import AddedFile, add_file, delete_hidden
-from ragwright.app.serve.errors import without_paths
+from ragwright.app.serve.errors import HttpError, without_paths
 from ragwright.app.serve.upload_files import UploadFiles
+from ragwright.app.serve.values import LOCAL
 from ragwright.core.errors import InputError, RagwrightError
 from ragwright.core.lock import workspace_lock
 
@@ -29,6 +30,7 @@ Stage = Literal["waiting", "reading", "indexing", "finishing", "ended"]
 Outcome = Literal["added", "updated", "unchanged", "failed"]
 
 _LOGGER = logging.getLogger("ragwright.serve")
+MOST_OPEN_OF_KEY = 32  # half of what one collection takes
 _KEPT = 1000  # jobs that have ended
 _WAITS_SECONDS = 600.0  # for another process that writes to the same server
 
@@ -113,7 +115,16 @@ class UploadJobs:
         self._closed = False
 
     def add(self, job: Job) -> None:
-        """Take a job over; its file lies where it says."""
+        """Take a job over; its file lies where it says.
+
+        Raises:
+            HttpError: 429 where too many jobs of its sender have not ended; its file is removed then.
+        """
+        if job.caller != LOCAL.name and self._open_of(job) >= MOST_OPEN_OF_KEY:
+            with suppress(RagwrightError, OSError):
+                self._drop(job)
+            told = f"{MOST_OPEN_OF_KEY} files of this key wait to be ingested; send this one later"
+            raise HttpError(429, told, code="too_many_uploads", retry_after=10)
         with self._lock:
             self._jobs[job.id] = job
             ended = [each.id for each in self._jobs.values() if each.ended is not None]
@@ -140,6 +151,11 @@ class UploadJobs:
         """How many jobs have not ended."""
         with self._lock:
             return sum(job.ended is None for job in self._jobs.values())
+
+    def _open_of(self, job: Job) -> int:
+        """How many jobs of a job's sender have not ended."""
+        with self._lock:
+            return sum(each.ended is None and each.caller == job.caller for each in self._jobs.values())
 
     def is_open(self, source: str) -> bool:
         """Whether a job that has not ended brings this source."""

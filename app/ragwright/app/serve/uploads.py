@@ -24,6 +24,8 @@ MOST_OPEN_JOBS = 64
 _MOST_LISTED = 100
 _KEY_PATTERN = r"^[\x21-\x7e]{1,255}$"
 
+_FIELDS = ("collection", "groups")
+
 _FORM = {
     "requestBody": {
         "required": True,
@@ -32,6 +34,7 @@ _FORM = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
+                    "additionalProperties": False,
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
                         "collection": {"type": "string", "description": "Unset: the first."},
@@ -85,7 +88,7 @@ async def upload(
     await anyio.to_thread.run_sync(_check_room, first, int(request.headers.get("content-length") or 0))
     with first.files.incoming() as incoming:
         content_type = request.headers.get("content-type", "")
-        form = await read_form(_body(request), content_type, incoming.file, limit=limit)
+        form = await read_form(_body(request), content_type, file=incoming.file, limit=limit, fields=_FIELDS)
         named = form.fields.get("collection", [])
         to = every[found_collection(request, named[-1] if named and named[-1] else collection).name]
         if not form.size:

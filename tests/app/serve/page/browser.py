@@ -126,6 +126,12 @@ class Page:
         said: str = self.script(read, selector)
         return said
 
+    def attribute(self, selector: str, name: str) -> str | None:
+        """An attribute of an element; None where there is neither."""
+        read = "return document.querySelector(arguments[0])?.getAttribute(arguments[1]) ?? null"
+        value: str | None = self.script(read, selector, name)
+        return value
+
     def press(self, *keys: str) -> None:
         """Press keys where the focus is."""
         self.session.switch_to.active_element.send_keys(*keys)

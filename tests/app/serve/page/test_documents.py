@@ -89,6 +89,17 @@ def test_a_file_is_uploaded_asked_about_and_deleted(page: Page, script: Script, 
     assert "lighthouse" not in page.text(".turn:last-child .source-list").lower()
 
 
+def test_a_file_is_dropped_anywhere(page: Page) -> None:
+    page.script(
+        "const dataTransfer = new DataTransfer();"
+        "dataTransfer.items.add(new File(['The heron of the quay is grey.'], 'heron.txt'));"
+        "for (const type of ['dragover', 'drop']) document.body.dispatchEvent("
+        "  new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }))"
+    )
+    page.until(lambda: "Ready" in page.text(".state"), "the end of the ingest")
+    assert page.attribute("body", "class") == ""
+
+
 def test_a_file_that_cannot_be_read_is_told(page: Page, tmp_path: Path) -> None:
     file = tmp_path / "broken.pdf"
     file.write_bytes(b"%PDF-1.7 nothing")

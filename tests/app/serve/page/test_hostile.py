@@ -98,6 +98,18 @@ def test_markdown_makes_only_elements_that_do_nothing(watched: Page, step: int) 
             assert address.startswith(("https://", "http://", "mailto:")), (payload, address)
 
 
+def test_a_link_says_where_it_leads_unless_its_words_are_its_address(watched: Page) -> None:
+    said = {
+        "[https://bank.example/?evil.example](https://evil.example)": True,
+        "[evil.example](https://evil.example/)": True,
+        "https://bank.example@evil.example/": True,
+        "https://evil.example/a": False,
+        "[https://evil.example/a](https://evil.example/a)": False,
+    }
+    shown = watched.session.execute_async_script(RENDER, list(said), 100_000)
+    assert [" (evil.example)</span>" in found["markup"] for found in shown] == list(said.values())
+
+
 def test_markdown_does_not_depend_on_how_the_text_was_split(watched: Page) -> None:
     whole, *others = (
         [
@@ -195,6 +207,7 @@ def test_errors_run_nothing(watched: Page, script: Script) -> None:
 def test_feedback_runs_nothing(watched: Page, script: Script) -> None:
     watched.ask("When does the ferry leave?")
     watched.click("[aria-label='Bad: this answer']")
+    watched.one(".why")
     watched.script("document.querySelector('.why textarea').value = arguments[0]", EVERYTHING[:4000])
     watched.click(".why .primary")
     watched.until(lambda: "Noted" in watched.text(".note"), "the thanks")

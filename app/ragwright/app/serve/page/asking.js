@@ -33,7 +33,8 @@ function withMarkers(text, notes, before) {
 /** Reads citations as the server writes them, in an annotation or in its list. */
 const citationIn = (collection) => (given) => {
   const { marker, start, end, quote, state, source, title, headings, page } = given;
-  return { marker, start, end, quote, state, source, title, headings, page, collection, documentId: given.document_id || given.file_id };
+  const documentId = given.document_id || given.file_id;
+  return { marker, documentId, start, end, quote, state, source, title, headings, page, collection };
 };
 
 /** What a turn takes over at its end. */

@@ -2,7 +2,7 @@
 
 import { json } from "./client.js";
 import { stored } from "./conversation.js";
-import { AUTO, make, part } from "./dom.js";
+import { make, part } from "./dom.js";
 
 const PREFIX = "ragwright/";
 const PLACE = "ragwright.choices";
@@ -53,15 +53,19 @@ class Choices {
 
   #show() {
     const collections = Array.from(this.generators.keys());
-    const one = make("span", AUTO, this.collection);
-    const generators = this.#known.length > 1 && this.#select("generator", "Who writes the answer", this.#known, this.generator);
-    const evidence = this.#select("evidence", "How much counts as evidence", Object.keys(EVIDENCE), this.chosen.evidence || "Balanced");
-    part("collection").replaceChildren(collections.length > 1 ? this.#select("collection", "Collection", collections, this.collection) : one);
-    part("choices").replaceChildren(...[generators, evidence].filter(Boolean));
+    const evidence = this.chosen.evidence || "Balanced";
+    const collection = this.#select("collection", "Collection", collections, this.collection);
+    part("collection").replaceChildren(collection, collections.length > 1 ? "" : this.collection);
+    part("choices").replaceChildren(
+      this.#select("generator", "Who writes the answer", this.#known, this.generator),
+      this.#select("evidence", "How much counts as evidence", Object.keys(EVIDENCE), evidence),
+    );
   }
 
-  #select(name, label, options, value) {
-    const select = make("select", { id: `choice-${name}`, title: label }, options.map((each) => make("option", { value: each }, each)));
+  /** Something to choose, hidden where there is nothing to choose between. */
+  #select(name, label, values, value) {
+    const options = values.map((each) => make("option", { value: each }, each));
+    const select = make("select", { id: `choice-${name}`, title: label }, options);
     select.value = value;
     select.addEventListener("change", () => {
       this.chosen[name] = select.value;
@@ -71,7 +75,7 @@ class Choices {
       part(select.id).focus();
       this.changed();
     });
-    return make("label", null, make("span.unseen", null, label), select);
+    return make("label", { hidden: options.length < 2 }, make("span.unseen", null, label), select);
   }
 }
 

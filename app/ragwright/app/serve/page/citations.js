@@ -48,9 +48,10 @@ export class Citations {
     const citation = this.known.get(marker);
     if (!citation) return document.createTextNode(`[${marker}]`);
     const [sign, word] = stateOf(citation);
+    const name = `Source ${marker}: ${citation.title}${sign && `, ${word}`}`;
     const chip = make(
       "button",
-      { type: "button", class: `chip ${citation.state}`, "aria-label": `Source ${marker}: ${citation.title}${sign && `, ${word}`}`, "data-marker": marker },
+      { type: "button", class: `chip ${citation.state}`, "aria-label": name, "data-marker": marker },
       make("span.chip-number", { "data-sign": sign && ` ${sign}` }, marker),
       " ", // between what is read aloud
       make("span.chip-title", null, citation.title),
@@ -88,7 +89,8 @@ export class Citations {
       make("span.source-place", AUTO, place, citation.state !== "exact" && tagOf(citation)),
     );
     const open = { press: () => this.#open(citation), class: "source-open", "aria-label": `Open source ${marker}: ${title}` };
-    const actions = make("span.source-actions", null, sourceLink(citation, [icon("open"), make("span", null, "Open")], open), this.rate(marker));
+    const link = sourceLink(citation, [icon("open"), make("span", null, "Open")], open);
+    const actions = make("span.source-actions", null, link, this.rate(marker));
     const quote = !uses && make("blockquote.source-quote", AUTO, citation.quote);
     return make("li", { "data-source": marker }, named, actions, quote);
   }
@@ -116,7 +118,7 @@ export function unmark() {
   tint([]);
 }
 
-/** Tint ranges of text; a browser that cannot has the marked chips. */
+/** Tint ranges of text, where the browser can. */
 function tint(ranges) {
   if ("highlights" in CSS) CSS.highlights.set("claim", new Highlight(...ranges));
 }

@@ -81,7 +81,7 @@ async function refusalOf(response) {
   try {
     message = String((await response.json()).error.message);
   } catch {
-    // Something between the server and this page answered; its words are of no use here.
+    // Something before the server answered; its words are of no use here.
   }
   return new Refusal(message, response.headers.get("x-request-id"));
 }

@@ -7,6 +7,7 @@ import { panel } from "./panel.js";
 import { showSource } from "./source.js";
 
 const SHELF = 6; // titles under the welcome
+const ASKS_FOR = 300; // milliseconds that a question stays once it is left
 const LOOKS_EVERY = 700; // milliseconds between two looks at a file that is being read
 
 class Documents {
@@ -43,8 +44,8 @@ class Documents {
     const { data, may_upload: mayUpload } = this.listed;
     const shelf = data.slice(0, SHELF).map((each) => make("li", null, this.#opener(each)));
     if (shelf.length) return [make("p.muted", null, "Some of them"), make("ul.shelf", null, shelf)];
-    if (!mayUpload) return [make("p.muted", null, "There is no document here that you may see.")];
-    return [make("p.muted", null, "There is no document yet."), button("Add documents", () => this.show(), { drawing: "documents", class: "primary" })];
+    const empty = mayUpload ? "There is no document yet: add some under Documents." : "There is none that you may see.";
+    return [make("p.muted", null, empty)];
   }
 
   #opener({ id, title }) {
@@ -80,7 +81,7 @@ class Documents {
   /** Deleting asks once more, in the same place. */
   #deleting(each, row) {
     const label = `Delete ${each.title}`;
-    const rest = () => sure.replaceWith(first);
+    const rest = () => setTimeout(() => sure.replaceWith(first), ASKS_FOR); // Safari blurs before it clicks
     const ask = () => {
       first.replaceWith(sure);
       sure.focus();
@@ -109,7 +110,7 @@ class Documents {
       this.#take(input.files);
       input.value = "";
     });
-    const choose = button("Choose files", () => input.click(), { drawing: "documents", class: "primary" });
+    const choose = button("Choose files", () => input.click(), { class: "primary" });
     return make("div.drop", null, input, choose, make("p.muted", null, "or drop them anywhere on this page"));
   }
 

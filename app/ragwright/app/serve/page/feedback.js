@@ -71,7 +71,8 @@ function askWhy(node, rating) {
   const isGood = rating.rating > 0;
   const reasons = Object.entries(isGood ? {} : rating.marker ? OF_CITATION : OF_ANSWER);
   const boxes = reasons.map(([value, words]) => make("label.reason", null, make("input", { type: "checkbox", value }), words));
-  const text = make("textarea", { rows: 2, maxlength: 4000, "aria-label": "In your own words", placeholder: "In your own words, if you like", dir: "auto" });
+  const words = "In your own words, if you like";
+  const text = make("textarea", { rows: 2, maxlength: 4000, "aria-label": words, placeholder: words, dir: "auto" });
   const close = () => {
     why.remove();
     node.querySelector('[aria-pressed="true"]').focus();

@@ -51,7 +51,8 @@ async function take(turn, view) {
   view.tell({ stage: "searching" });
   if (!choices.collection) await load();
   const { collection, model, evidence } = choices;
-  for await (const { status, text, citations, end } of ask({ collection, model, evidence, messages: conversation.messages(plainText), signal: running.signal })) {
+  const question = { collection, model, evidence, messages: conversation.messages(plainText), signal: running.signal };
+  for await (const { status, text, citations, end } of ask(question)) {
     if (status) {
       view.tell(status);
       announce(status.stage === "writing" ? "Writing" : "Searching the documents");

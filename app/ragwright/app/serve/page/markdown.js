@@ -188,6 +188,7 @@ function table(lines, at, context) {
 
 const SPECIAL = /[\\`*_[\n]|https?:\/\/|[\u{100000}-\u{10FFFD}]/gu;
 const EMPHASIS = { "**": "strong", __: "strong", "*": "em", _: "em" };
+const LINKED = /^\[([^[\]]*)\]\(\s*<?([^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*)>?(?:\s+"[^"]*")?\s*\)/;
 const WORD = /[\p{L}\p{N}]/u;
 
 /**
@@ -268,7 +269,7 @@ function closing(mark, from, text) {
 
 /** `[words](address "title")`. An image is a link like any other: nothing is loaded because a text says so. */
 function link(begin, { text, context }) {
-  const found = /^\[([^[\]]*)\]\(\s*<?([^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*)>?(?:\s+"[^"]*")?\s*\)/.exec(text.slice(begin, begin + LINK));
+  const found = LINKED.exec(text.slice(begin, begin + LINK));
   if (!found || context.inLink) return null;
   const [whole, words, target] = found;
   return [anchor(target, inline(words, { ...context, inLink: true }), words), begin + whole.length];
@@ -286,7 +287,7 @@ function anchor(target, inner, words) {
   if (!goal) return inner;
   const node = make("a", { href: goal.href, rel: "noopener noreferrer nofollow", target: "_blank" }, inner);
   const host = goal.origin === location.origin ? "" : goal.host || goal.pathname;
-  return words.includes(host) ? node : [node, make("span.muted", null, ` (${host})`)];
+  return !host || (words === target && words.includes(host) && !goal.username) ? node : [node, make("span.muted", null, ` (${host})`)];
 }
 
 /** An address that can run nothing, or null. The browser's own parser decides what its scheme is. */

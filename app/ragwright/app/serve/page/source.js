@@ -184,6 +184,7 @@ class DocumentText {
 function framed([left, top, right, bottom], { width, height }) {
   const frame = make("div.box");
   const share = (value, whole) => `${(value / whole) * 100}%`;
-  frame.style.inset = [share(top, height), share(width - right, width), share(height - bottom, height), share(left, width)].join(" ");
+  const sides = [share(top, height), share(width - right, width), share(height - bottom, height), share(left, width)];
+  frame.style.inset = sides.join(" ");
   return frame;
 }

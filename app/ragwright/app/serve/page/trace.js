@@ -12,8 +12,8 @@ export const showTrace = (traceId) =>
   panel.attempt(async () => {
     const trace = await json(`/v1/traces/${encodeURIComponent(traceId)}`);
     const below = [new Date(trace.at * 1000).toLocaleString(), make("code", null, trace.id)];
-    const body = make("div.trace", null, asked(trace), times(trace.seconds), answered(trace), hits(trace), prompt(trace.prompt), ratings(trace.ratings));
-    panel.show({ title: "How this answer came about", below, body });
+    const parts = [asked, times, answered, hits, prompt, ratings].map((part) => part(trace));
+    panel.show({ title: "How this answer came about", below, body: make("div.trace", null, parts) });
   });
 
 const section = (title, ...content) => make("section", null, make("h3", null, title), content);
@@ -24,7 +24,7 @@ function facts(pairs) {
   return make("dl", null, known.map(([name, value]) => [make("dt", null, name), make("dd", AUTO, value)]));
 }
 
-function asked({ ask, query, collection, generator, request_id: request, error, redacted }) {
+function asked({ ask, query, collection, generator, request_id: request, error }) {
   const pairs = {
     Question: ask.question,
     "Searched for": query === ask.question ? null : query,
@@ -33,12 +33,11 @@ function asked({ ask, query, collection, generator, request_id: request, error, 
     "Written by": generator,
     Request: request,
     Error: error,
-    Removed: redacted && "texts of documents that were deleted",
   };
   return section("Question", facts(pairs));
 }
 
-function times(seconds) {
+function times({ seconds }) {
   const most = Math.max(...Object.values(seconds), 1e-9);
   const row = ([name, value]) => {
     const bar = make("span.time-bar");
@@ -93,15 +92,18 @@ function withMarks(text, evidence, begin) {
   return [...nodes, characters.slice(at).join("")];
 }
 
-function prompt(given) {
+function prompt({ prompt: given }) {
   if (!given) return null;
   const { messages, tokens, dropped_hits: hits, dropped_turns: turns } = given;
   const message = ({ role, text }) => make("details", null, make("summary", null, role), make("pre", { tabindex: 0 }, text));
-  return section("Prompt", facts({ Tokens: tokens, "Hits left out": hits || "", "Turns left out": turns || "" }), messages.map(message));
+  const left = facts({ Tokens: tokens, "Hits left out": hits || "", "Turns left out": turns || "" });
+  return section("Prompt", left, messages.map(message));
 }
 
-function ratings(said) {
-  const words = ({ rating, marker, reasons, text }) => [rating > 0 ? "good" : "bad", marker && `source ${marker}`, ...reasons, text];
-  const rows = said.map((each) => make("li", AUTO, words(each).filter(Boolean).join("; ")));
+function ratings({ ratings: said }) {
+  const rows = said.map(({ rating, marker, reasons, text }) => {
+    const words = [rating > 0 ? "good" : "bad", marker && `source ${marker}`, ...reasons, text];
+    return make("li", AUTO, words.filter(Boolean).join("; "));
+  });
   return rows.length ? section("Ratings", make("ul", null, rows)) : null;
 }
