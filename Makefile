@@ -10,7 +10,7 @@ DEMO := build/demo
 
 help:
 	@echo "make demo      ingest the demo corpus, ask it three questions, and measure it on sixty"
-	@echo "make test      run the tests (under two minutes)"
+	@echo "make test      run the tests (about three minutes on two cores)"
 	@echo "make test-all  run the slow tests as well"
 	@echo "make check     lint, types and the import law"
 	@echo "make bench     measure; make results writes docs/results.md from the measurements"
@@ -55,7 +55,7 @@ $(VENV)/.bench: $(READY)
 
 bench: $(VENV)/.bench
 	for name in sentences chunk encode rerank scoring published evidence retrieval ingest ingest_peers \
-	  query scale quantised; do echo "== $$name"; $(BIN)/python bench/$$name.py || exit 1; done
+	  query scale quantised serve; do echo "== $$name"; $(BIN)/python bench/$$name.py || exit 1; done
 	$(BIN)/python bench/results.py
 
 results: $(VENV)/.bench

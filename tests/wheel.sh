@@ -28,6 +28,8 @@ origin = pathlib.Path(ragwright.app.cli.__file__)
 assert "build/wheel" in origin.as_posix(), f"imported from the checkout: {origin}"
 assert {"general", "legal"} <= set(builtin_profiles()), "the domain profiles are not in the wheel"
 assert (files("ragwright.eval") / "report_assets" / "report.css").is_file(), "the report's style is missing"
+assert (files("ragwright.app.serve") / "page" / "main.js").is_file(), "the page is missing"
+assert list((files("ragwright.generation") / "templates").iterdir()), "the prompt's templates are missing"
 print("the wheel works:", importlib.metadata.version("ragwright"))
 PY
 printf 'The brake disc is replaced at 112 mm.\n' > note.txt

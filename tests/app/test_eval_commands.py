@@ -127,6 +127,7 @@ def test_a_worse_configuration_is_refused_with_exit_code_4(dataset: Path, run: R
     assert read_run(Path(".ragwright/runs/worse")).manifest["config"]["search.limit"] == 1
 
 
+@pytest.mark.slow
 def test_a_floor_bounds_the_value_itself(dataset: Path, run: Run) -> None:
     run("eval", "run", str(dataset), "--name", "only")
     assert run("eval", "gate", "only", "--floor", "recall>=0.1").exit_code == 0
@@ -213,6 +214,7 @@ def test_overlap_can_be_counted_in_tokens_and_as_the_published_code_does(dataset
     assert {"compat_recall", "compat_iou", "compat_omega"} <= told["measures"].keys()
 
 
+@pytest.mark.slow
 def test_a_sample_is_compared_with_the_same_sample_only(dataset: Path, run: Run) -> None:
     run("eval", "run", str(dataset), "--name", "all")
     run("eval", "run", str(dataset), "--name", "some", "--sample", "3")
@@ -237,6 +239,7 @@ def test_chunking_is_measured_without_loading_the_encoder(
     assert cuts["sentence", 128]["whole"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_sweep_writes_the_best_configuration_and_goes_on_where_it_stopped(
     dataset: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +267,7 @@ def test_a_sweep_writes_the_best_configuration_and_goes_on_where_it_stopped(
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_a_sweep_over_the_present_workspace_cuts_its_documents_anew(
     dataset: Path, folder: Path, run: Run
 ) -> None:
@@ -274,6 +278,7 @@ def test_a_sweep_over_the_present_workspace_cuts_its_documents_anew(
     assert small > large
 
 
+@pytest.mark.slow
 def test_a_sweep_measures_again_when_a_document_changed(dataset: Path, folder: Path, run: Run) -> None:
     ingest(folder, run, dataset)
     axes = ("--vary", "search.evidence=0.5", "--held-out", "0", "--json")

@@ -49,6 +49,7 @@ def test_forgotten_document_is_found_no_more_until_the_next_ingest(project: Path
     assert "harbour.md" in run("search", "key of the tide gate").stdout
 
 
+@pytest.mark.slow
 def test_failure_is_forgotten_too(project: Path, run: Run) -> None:
     (project / "docs" / "bad.txt").touch()
     assert run("ingest", "docs").exit_code == 1

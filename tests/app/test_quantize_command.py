@@ -124,6 +124,7 @@ def test_an_accepted_model_is_replaced_only_when_asked_and_the_rebuild_is_told(
     assert run("quantize", "--samples", "8").exit_code == 0, "a damaged one is replaced without --again"
 
 
+@pytest.mark.slow
 def test_an_index_of_other_dimensions_is_told_with_both(berths: Path, run: Run) -> None:
     error = run("search", "pump", "--set", "encoder.dimension=16").stderr
     assert ", 32 dimensions)" in error
@@ -131,6 +132,7 @@ def test_an_index_of_other_dimensions_is_told_with_both(berths: Path, run: Run) 
     assert "int8" not in error
 
 
+@pytest.mark.slow
 def test_a_model_that_loses_more_than_half_a_point_is_deleted_and_ends_with_4(
     berths: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

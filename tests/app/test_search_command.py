@@ -206,6 +206,7 @@ def test_search_waits_for_a_writer_and_says_so(
     assert "waiting up to 10 s" in patient.stderr
 
 
+@pytest.mark.slow
 def test_reader_that_has_seen_enough_is_no_error(in_demo: Path) -> None:
     command = f"{sys.executable} -c '{MAIN}' search bolts | head -1; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

@@ -207,6 +207,7 @@ def test_changes_come_largest_first_in_both_directions() -> None:
         changes(_run(NEW), _run(OLD), "recall")
 
 
+@pytest.mark.slow
 def test_five_hundred_questions_and_thirty_measures_are_compared_in_seconds() -> None:
     generator = np.random.default_rng(0)
     names = [f"nDCG@{depth}" for depth in range(1, 31)]

@@ -217,6 +217,7 @@ def _large_hit(source: str, number: int, start: int) -> Found:
     )
 
 
+@pytest.mark.slow
 def test_five_hundred_questions_with_ten_hits_each_stay_under_two_megabytes() -> None:
     run = large_run()
     page = report_page(gather(run, baseline=run, gate=None))

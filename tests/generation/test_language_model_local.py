@@ -207,6 +207,7 @@ def test_a_long_prompt_is_given_up_while_it_is_read(model_folder: Path) -> None:
     assert layers <= 2
 
 
+@pytest.mark.slow
 def test_one_answer_is_written_at_a_time_in_the_order_of_asking(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ def test_one_bad_file_does_not_harm_the_others(hostile: Work, tmp_path: Path) ->
     assert sorted(result.parsed.text for result in outcomes if result.parsed) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.slow
 def test_a_result_larger_than_a_pipe_waits_for_a_slow_caller(hostile: Work, tmp_path: Path) -> None:
     """A child that waits until its result is taken is not over its time."""
     paths = [tmp_path / "1", tmp_path / "2"]

@@ -155,6 +155,7 @@ def test_vectors_have_unit_length_and_come_in_input_order(encoder: TransformerEn
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("auto", 2e-2)])
+@pytest.mark.slow
 def test_the_batch_budget_does_not_change_the_vectors(
     model_cache: Path, precision: Precision, tolerance: float
 ) -> None:

@@ -102,6 +102,7 @@ def test_scores_lie_between_0_and_1_and_the_best_is_the_support(chunks: list[Sto
 
 
 @given(CHUNKS)
+@pytest.mark.slow
 def test_the_order_of_the_chunks_changes_no_score(chunks: list[StoredChunk]) -> None:
     turned = list(reversed(chunks))
     for one, other in zip(score_sentences(chunks, QUERY), score_sentences(turned, QUERY)[::-1], strict=True):

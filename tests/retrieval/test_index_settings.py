@@ -90,6 +90,7 @@ def test_a_filter_on_half_of_the_chunks_loses_nothing_in_a_graph(
 
 @pytest.mark.usefixtures("small_graphs")
 @pytest.mark.parametrize(("former", "present"), [("none", "int8"), ("int8", "none")])
+@pytest.mark.slow
 def test_a_changed_quantization_is_taken_over_by_the_next_optimize(
     project: Path, terms: Terms, many: list[IndexEntry], former: Quantization, present: Quantization
 ) -> None:
@@ -156,6 +157,7 @@ def test_a_field_is_indexed_once_and_only_so_many_are(make_entry: MakeEntry) -> 
 
 
 @pytest.mark.usefixtures("small_graphs")
+@pytest.mark.slow
 def test_whether_a_graph_is_due_is_known_before_it_is_built(
     project: Path, terms: Terms, many: list[IndexEntry], make_entry: MakeEntry
 ) -> None:

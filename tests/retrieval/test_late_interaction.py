@@ -186,6 +186,7 @@ def test_a_chunk_is_computed_once_for_all_queries_of_a_call_and_for_the_next_one
     np.testing.assert_array_equal(first[1], late.rerank(QUERIES[1:2], [CHUNKS[:3]])[0])
 
 
+@pytest.mark.slow
 def test_a_small_cache_changes_the_work_and_not_the_scores(exact_encoder: TransformerEncoder) -> None:
     late, counting = _counted(exact_encoder, megabytes=0)
     expected = _counted(exact_encoder)[0].rerank(QUERIES, [CHUNKS] * 3)

@@ -55,6 +55,7 @@ def test_without_an_accepted_model_the_command_is_named(model: ModelFolder, tmp_
         load_encoder(model.name, Compute(cache=tmp_path, precision="int8"))
 
 
+@pytest.mark.slow
 def test_an_accepted_model_is_near_the_float_one_and_bears_another_name(
     model: ModelFolder, compute: Compute, accepted: QuantisedModel
 ) -> None:

@@ -53,7 +53,12 @@ def connect(url: str, *, api_key: str | None, timeout_seconds: float) -> Any:
         raise MissingExtra("qdrant-client", "server") from None
     if url == ":memory:":
         return QdrantClient(":memory:")
-    return QdrantClient(url=url, api_key=api_key, timeout=max(1, round(timeout_seconds)))
+    return QdrantClient(
+        url=url,
+        api_key=api_key,
+        timeout=max(1, round(timeout_seconds)),
+        check_compatibility=False,  # it asks in a thread of its own, and warns where nobody can listen
+    )
 
 
 class ServerIndex:

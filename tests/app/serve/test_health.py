@@ -96,6 +96,7 @@ def test_what_is_public_says_nothing_of_versions_and_places(new_config: Callable
 @pytest.mark.usefixtures("fresh")
 # qdrant-client warns, in a thread of its own, that it cannot ask the server for its version.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.slow
 def test_a_store_that_is_down_holds_nobody_up(new_config: Callable[[], Config]) -> None:
     """The server starts without its Qdrant server, says so, and keeps nobody else from the workspace."""
     config = with_settings(new_config(), {"index.url": "http://127.0.0.1:9", "index.timeout_seconds": 2.0})

@@ -288,6 +288,7 @@ def _program(config: Config, model_cache: Path, *arguments: str) -> StdioServerP
     return StdioServerParameters(command=sys.executable, args=["-c", MAIN, *given], env=environment)
 
 
+@pytest.mark.slow
 def test_as_a_program_it_serves_one_tenant_and_writes_only_the_protocol(
     twins: Config, model_cache: Path, tmp_path: Path
 ) -> None:

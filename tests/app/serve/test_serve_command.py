@@ -180,6 +180,7 @@ def test_bodies_of_300_megabytes_cost_no_memory(project: Path) -> None:
         assert peak(running) - before < 8_000_000  # twice the limit of a body
 
 
+@pytest.mark.slow
 def test_an_empty_workspace_is_served(new_config: Callable[[], Config], tmp_path: Path) -> None:
     config = with_settings(new_config(), {"workspace": tmp_path / "empty"})
     with serving(config) as served, served.client() as client:

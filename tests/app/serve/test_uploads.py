@@ -364,6 +364,7 @@ def test_a_document_of_a_folder_can_be_deleted_and_its_file_stays(
     assert clients["root"].get(f"/v1/documents/{ferry['id']}").status_code == 404
 
 
+@pytest.mark.slow
 def test_searches_go_on_while_files_are_ingested_and_deleted(clients: dict[str, httpx.Client]) -> None:
     """R-08: no search fails, and every one of them finds what was there all the time."""
     stopped, failures, asked = threading.Event(), [], 0
