@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from tests.collecting import OnlyExamples
 
 if TYPE_CHECKING:
     from ragwright.retrieval.encoder import TransformerEncoder
 
-# `make test-all` tries more examples of every property than `make test` has the time for.
-settings.register_profile("quick", max_examples=40)
-settings.register_profile("thorough", max_examples=200)
+# `make test-all` tries more examples of every property than `make test` has the time for. No example has a
+# deadline: on a busy machine any may take long.
+settings.register_profile("quick", max_examples=40, deadline=None)
+settings.register_profile("thorough", max_examples=200, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+MEMORY = Path("/dev/shm")
+ROOM = 4_000_000_000  # bytes; a whole run writes less
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Test folders lie in memory where there is room; workers that share the cores have one thread each."""
+    config.pluginmanager.register(OnlyExamples())
+    gc.disable()  # until everything is collected: what is imported stays
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ.setdefault(name, "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The files of `--dist loadfile` go out so that each worker needs few libraries; see `FromBothEnds`."""
+    from tests.scheduling import FromBothEnds
+
+    if config.getoption("dist") != "loadfile":
+        return None
+    config.option.loadscopereorder = False
+    return FromBothEnds(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the garbage collector need not look at it again and again."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.app.conftest import copy, encoder_settings, loaded_once
 from tests.eval.scripted_judge import ScriptedJudge, serving
-from typer.testing import Result
+from typer.testing import CliRunner, Result
 
 from ragwright.app import sweeping
+from ragwright.app.cli import app
 from ragwright.core.config import load_config
 from ragwright.eval.runs import read_run
 
@@ -55,6 +57,32 @@ def question(number: int, text: str, source: str, quote: str) -> dict[str, Any]:
 @pytest.fixture
 def dataset(folder: Path, encoder: Path) -> Path:
     """A native data set with three documents, six questions with an answer and one without."""
+    return data_set_in(folder)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> Path:
+    """A project folder with the data set and its run `only`, without answers; to be copied."""
+    project = tmp_path_factory.mktemp("evaluated")
+    arguments = ["eval", "run", str(data_set_in(project)), "--name", "only", "--no-answers"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ragwright.retrieval.encoder.load_encoder", loaded_once)
+        patch.chdir(project)
+        done = CliRunner(env=encoder_settings(model_cache)).invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return project
+
+
+@pytest.fixture
+def with_run(folder: Path, encoder: Path, evaluated: Path) -> Path:
+    """The data set of the current folder, which has been evaluated as the run `only`."""
+    for each in evaluated.iterdir():
+        copy(each, folder)
+    return folder / "set"
+
+
+def data_set_in(folder: Path) -> Path:
+    """Write the data set."""
     place = folder / "set"
     place.mkdir()
     rows = [question(number, text, *where) for number, (text, where) in enumerate(QUOTES.items(), 1)]
@@ -127,9 +155,7 @@ def test_a_worse_configuration_is_refused_with_exit_code_4(dataset: Path, run: R
     assert read_run(Path(".ragwright/runs/worse")).manifest["config"]["search.limit"] == 1
 
 
-@pytest.mark.slow
-def test_a_floor_bounds_the_value_itself(dataset: Path, run: Run) -> None:
-    run("eval", "run", str(dataset), "--name", "only")
+def test_a_floor_bounds_the_value_itself(with_run: Path, run: Run) -> None:
     assert run("eval", "gate", "only", "--floor", "recall>=0.1").exit_code == 0
     assert run("eval", "gate", "only", "--floor", "iou>=1").exit_code == 4
 
@@ -145,9 +171,8 @@ def test_a_floor_bounds_the_value_itself(dataset: Path, run: Run) -> None:
     ],
 )
 def test_a_gate_without_a_rule_that_can_be_checked_is_an_error_not_a_pass(
-    dataset: Path, run: Run, rules: tuple[str, ...], said: str
+    with_run: Path, run: Run, rules: tuple[str, ...], said: str
 ) -> None:
-    run("eval", "run", str(dataset), "--name", "only", "--no-answers")
     result = run("eval", "gate", "only", *rules)
     assert result.exit_code == 1
     assert said in result.stderr
@@ -317,11 +342,10 @@ def test_whole_documents_are_judged_without_any_evidence_measure(
     assert told["measures"]["nDCG@10"]["mean"] > 0.9
 
 
-def test_runs_of_one_name_do_not_overwrite_each_other(dataset: Path, run: Run) -> None:
-    assert run("eval", "run", str(dataset), "--name", "one", "--no-answers").exit_code == 0
-    result = run("eval", "run", str(dataset), "--name", "one", "--no-answers")
+def test_runs_of_one_name_do_not_overwrite_each_other(with_run: Path, run: Run) -> None:
+    result = run("eval", "run", str(with_run), "--name", "only", "--no-answers")
     assert result.exit_code == 1
-    assert "there is a run one" in result.stderr
+    assert "there is a run only" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -365,11 +389,10 @@ def test_a_data_set_is_converted_and_split_by_document(dataset: Path, run: Run) 
     assert run("eval", "run", "parts/a", "--no-answers").exit_code == 0
 
 
-def test_an_unknown_run_names_the_latest_ones(dataset: Path, run: Run) -> None:
-    run("eval", "run", str(dataset), "--name", "known", "--no-answers")
-    result = run("eval", "compare", "unknown", "known")
+def test_an_unknown_run_names_the_latest_ones(with_run: Path, run: Run) -> None:
+    result = run("eval", "compare", "unknown", "only")
     assert result.exit_code == 1
-    assert "the latest here are: known" in result.stderr
+    assert "the latest here are: only" in result.stderr
 
 
 @pytest.mark.slow

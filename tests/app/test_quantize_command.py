@@ -56,13 +56,17 @@ def told(result: Result, code: int = 0) -> dict[str, Any]:
     return document
 
 
+def test_int8_without_an_accepted_model_names_the_command(project: Path, run: Run) -> None:
+    refused = run("search", "crane", "--set", "encoder.precision=int8")
+    assert refused.exit_code == 1
+    assert "run: ragwright quantize" in refused.stderr
+
+
+@pytest.mark.slow
 def test_an_accepted_model_is_kept_with_its_verdict_and_wants_a_rebuilt_index(
     berths: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ragwright.app.int8_verdict.MOST_LOSS", 1.0)
-    refused = run("search", "pump", "--set", "encoder.precision=int8")
-    assert refused.exit_code == 1
-    assert "run: ragwright quantize" in refused.stderr
     verdict = told(run("quantize", "--samples", "8", "--json"))
     assert (verdict["accepted"], verdict["dataset"], verdict["samples"]) == (True, "known items", 8)
     assert [each["measure"] for each in verdict["losses"]] == ["R@10", "nDCG@10"]

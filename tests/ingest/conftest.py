@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.ingest.crashes import Crashes, crashing
 
 if TYPE_CHECKING:
     from ragwright.core.protocols import Tokenizer
@@ -22,3 +24,10 @@ def tokenizer() -> Tokenizer:
     spec.loader.exec_module(module)
     made: Tokenizer = module.WordPieceTokenizer()
     return made
+
+
+@pytest.fixture(scope="session")
+def crashes() -> Iterator[Crashes]:
+    """Lets runs die."""
+    with crashing() as worker:
+        yield worker

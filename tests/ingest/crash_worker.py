@@ -1,12 +1,13 @@
-"""The process that dies: ingests a project until it is killed, or kills itself at a named step.
+"""The process whose runs die: for each line of JSON it forks an ingest that is killed, and says how it ended.
 
-With arguments PROJECT STEP [STRATEGY]: one run, ended at that step. Without: reads lines of SECONDS PROJECT
-from stdin, ingests each project, begins to update it, ends the update after so long, and says how long it
-took.
+`{"project": FOLDER, "step": STEP, "strategy": null}`: a run, which kills itself at that step; its exit code.
+`{"project": FOLDER, "seconds": 0.5}`: the project is ingested, an update begins and is killed after so long;
+how long it ran. See `crashes.py`, which writes these lines.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -63,23 +64,21 @@ def edit_files(project: Path) -> None:
         path.write_text(path.read_text().replace(". ", f". Number {place} ", 2) + "\nAnd an end.\n")
 
 
-def _serve() -> None:
-    """Fork a run per line; the fork has everything imported already."""
-    for line in sys.stdin:
-        seconds, _, project = line.strip().partition(" ")
-        updating, begin = multiprocessing.Pipe(duplex=False)
-        child = os.fork()
-        if child == 0:
-            _update(Path(project), begin)
-            os._exit(0)
-        begin.close()
-        assert updating.recv()
-        started = time.perf_counter()
-        updating.poll(float(seconds))  # returns early when the run ends by itself
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        sys.stdout.write(f"{time.perf_counter() - started}\n")
-        sys.stdout.flush()
+FORK = multiprocessing.get_context("fork")  # a run that has everything imported already
+
+
+def _updated(project: Path, seconds: float) -> float:
+    """Begin to update an ingested project and end that after some seconds; how long it ran."""
+    updating, begin = FORK.Pipe(duplex=False)
+    run = FORK.Process(target=_update, args=(project, begin))
+    run.start()
+    begin.close()
+    assert updating.recv()
+    started = time.perf_counter()
+    updating.poll(seconds)  # returns early when the run ends by itself
+    run.kill()
+    run.join()
+    return time.perf_counter() - started
 
 
 def _update(project: Path, begin: Connection) -> None:
@@ -91,7 +90,15 @@ def _update(project: Path, begin: Connection) -> None:
         bench.ingest()
 
 
-def _once(project: Path, step: str, strategy: str | None = None) -> None:
+def _killed(project: Path, step: str, strategy: str | None) -> int | None:
+    """Ingest a project until a step is done; the exit code of that run, negative for a signal."""
+    run = FORK.Process(target=_once, args=(project, step, strategy))
+    run.start()
+    run.join()
+    return run.exitcode
+
+
+def _once(project: Path, step: str, strategy: str | None) -> None:
     with bench_in(project, wrap=lambda index: DyingIndex(index, step), strategy=strategy) as bench:
         bench.ingest()
 
@@ -100,10 +107,15 @@ def main() -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(writer, "_MOST_CHUNKS", SLICE)
     patch.setattr(pipeline, "parse_files", parse_here)
-    if len(sys.argv) > 1:
-        _once(Path(sys.argv[1]), *sys.argv[2:])
-    else:
-        _serve()
+    for line in sys.stdin:
+        wanted = json.loads(line)
+        project = Path(wanted["project"])
+        if "seconds" in wanted:
+            answer: float | None = _updated(project, wanted["seconds"])
+        else:
+            answer = _killed(project, wanted["step"], wanted["strategy"])
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.ingest.crash_worker import SLICE, STEPS, edit_files
+from tests.ingest.crashes import Crashes
 from tests.ingest.workbench import (
     Workbench,
     bench_in,
@@ -22,8 +19,6 @@ from tests.ingest.workbench import (
 
 from ragwright.ingest import pipeline, writer
 
-WORKER = [sys.executable, str(Path(__file__).with_name("crash_worker.py"))]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
 QUERIES = [
     "river bank", "winter engine", "copper signal", "garden harbour", "mirror planet", "velvet thunder",
     "zinc amber", "candle desert", "glacier island", "number 7",
@@ -34,25 +29,6 @@ QUERIES = [
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_MOST_CHUNKS", SLICE)
     monkeypatch.setattr(pipeline, "parse_files", parse_here)
-
-
-@pytest.fixture
-def worker() -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        WORKER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
-    )
-    yield process
-    process.kill()
-    process.communicate()
-
-
-def _updated(worker: subprocess.Popen[str], project: Path, *, kill_after: float) -> float:
-    """Let the worker update a project and kill that run after some seconds; how long it ran."""
-    assert worker.stdin is not None and worker.stdout is not None
-    project.mkdir()
-    worker.stdin.write(f"{kill_after} {project}\n")
-    worker.stdin.flush()
-    return float(worker.stdout.readline())
 
 
 def _clean(project: Path) -> tuple[list[str], list[list[tuple[str, float]]]]:
@@ -67,15 +43,15 @@ def _clean(project: Path) -> tuple[list[str], list[list[tuple[str, float]]]]:
 
 @pytest.mark.parametrize("turns", [3, pytest.param(30, marks=pytest.mark.slow)])
 def test_after_kill_9_at_any_moment_the_next_run_ends_as_a_clean_one(
-    worker: subprocess.Popen[str], project: Path, turns: int
+    crashes: Crashes, project: Path, turns: int
 ) -> None:
     """R-01: same chunks, same results of ten queries, nothing damaged."""
     expected = _clean(project / "clean")
-    whole = min(_updated(worker, project / f"whole{turn}", kill_after=60) for turn in range(2))
+    whole = min(crashes.updated(project / f"whole{turn}", kill_after=60) for turn in range(2))
     chance = random.Random(turns)
     for turn in range(turns):
         killed = project / f"killed{turn}"
-        _updated(worker, killed, kill_after=chance.uniform(0, whole))
+        crashes.updated(killed, kill_after=chance.uniform(0, whole))
         with bench_in(killed) as bench:
             bench.ingest()
             bench.check()
@@ -83,15 +59,16 @@ def test_after_kill_9_at_any_moment_the_next_run_ends_as_a_clean_one(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_while_a_document_is_updated_its_old_or_its_new_version_answers(step: str, project: Path) -> None:
+def test_while_a_document_is_updated_its_old_or_its_new_version_answers(
+    step: str, project: Path, crashes: Crashes
+) -> None:
     """R-02: killed between any two steps; what the ledger names is a slice of the catalog's text."""
     path = project / "guide.md"
     path.write_text("The zebra stood at the river. " + prose(1, sentences=30))
     with bench_in(project) as bench:
         bench.ingest()
     path.write_text("The walrus swam to the island. " + prose(2, sentences=30))
-    ended = subprocess.run([*WORKER, str(project), step], env=ENVIRONMENT, check=False)
-    assert ended.returncode == -signal.SIGKILL
+    assert crashes.killed(project, step) == -signal.SIGKILL
     with bench_in(project) as bench:
         document = bench.catalog.document(bench.catalog.sources()["guide.md"])
         assert document is not None
@@ -110,7 +87,9 @@ def test_while_a_document_is_updated_its_old_or_its_new_version_answers(step: st
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_file_put_back_after_a_crash_is_indexed_as_it_is_now(step: str, project: Path) -> None:
+def test_a_file_put_back_after_a_crash_is_indexed_as_it_is_now(
+    step: str, project: Path, crashes: Crashes
+) -> None:
     """Chunks that keep their ids are overwritten in place; neither they nor their vectors may survive."""
     path = project / "guide.md"
     former = "# Alpha\n\n" + prose(1, sentences=40)
@@ -119,7 +98,7 @@ def test_a_file_put_back_after_a_crash_is_indexed_as_it_is_now(step: str, projec
         bench.ingest()
         expected = _stored(bench)
     path.write_text(former.replace("# Alpha", "# Gamma"))
-    subprocess.run([*WORKER, str(project), step], env=ENVIRONMENT, check=False)
+    crashes.killed(project, step)
     path.write_text(former)
     (project / "copy.md").write_text(former)
     with bench_in(project) as bench:

@@ -56,11 +56,13 @@ def test_a_dangling_link_is_one_problem_or_one_file(first_named: bool, tmp_path:
     assert found.problems == {"gone.md": "the file cannot be read: No such file or directory"}
 
 
-def test_what_is_no_file_does_not_block_and_link_loops_end(tmp_path: Path) -> None:
+def test_what_is_no_file_does_not_block_and_link_loops_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _write(tmp_path, "a.md")
     os.mkfifo(tmp_path / "pipe.md")
     listening = socket.socket(socket.AF_UNIX)
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     listening.bind("socket.md")
     (tmp_path / "self.md").symlink_to("self.md")
     (tmp_path / "inner").mkdir()

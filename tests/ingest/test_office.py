@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -516,12 +517,37 @@ assert not calls, calls
 """
 
 
-def test_parsing_is_offline_and_silent(tmp_path: Path) -> None:
-    """No name is looked up, no connection is tried, nothing is printed, and the import is lazy."""
+def samples() -> list[tuple[bytes, str]]:
+    """A file of each way to parse, with its type."""
     html = b"<h1>Title</h1><p>Some narrative text stands here, for it is long. Twice.</p>"
-    samples = [(html, HTML), (word_file(), DOCX), (bytes(message("<p>Hello there.</p>")), EML)]
+    return [(html, HTML), (word_file(), DOCX), (bytes(message("<p>Hello there.</p>")), EML)]
+
+
+def test_parsing_is_offline_and_silent(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No name is looked up, no connection is tried, and nothing is printed."""
+    calls: list[object] = []
+
+    def refuse(*arguments: object, **named: object) -> None:
+        calls.append(arguments)
+        raise OSError("no network here")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, name, refuse)
+    for data, media_type in samples():
+        assert parse(data, media_type).text
+    assert calls == []
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+def test_importing_the_parsers_is_offline_silent_and_lazy(tmp_path: Path) -> None:
+    """In a process of its own, which has imported nothing."""
     arguments: list[str] = []
-    for number, (data, media_type) in enumerate(samples):
+    for number, (data, media_type) in enumerate(samples()):
         path = tmp_path / str(number)
         path.write_bytes(data)
         arguments += [str(path), media_type]

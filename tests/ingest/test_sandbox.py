@@ -26,12 +26,39 @@ QUICK = ParseLimits(memory_megabytes=256, cpu_seconds=1, wall_seconds=10)
 HERE = str(Path(__file__).parent)
 
 
-@pytest.fixture
-def hostile(monkeypatch: pytest.MonkeyPatch) -> Work:
+REASONS = {
+    "burn": "took more than 1 s of CPU time",
+    "hoard": "needed more than 256 MB of memory",
+    "exit": "its parser ended with exit code 7 and without a result",
+    "leave": "its parser ended with exit code 3 and without a result",
+    "refuse": "locked: say the word",
+    "connect": "OSError: parsing opens no connection",
+}
+
+
+@pytest.fixture(scope="module")
+def hostile() -> Iterator[Work]:
     """The misbehaving parser, importable here and in the children."""
-    monkeypatch.syspath_prepend(HERE)
-    work: Work = importlib.import_module("hostile_parsers").hostile
-    return work
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        yield importlib.import_module("hostile_parsers").hostile
+
+
+@pytest.fixture(scope="module")
+def misbehaved(hostile: Work, tmp_path_factory: pytest.TempPathFactory) -> dict[str, ParseOutcome]:
+    """What becomes of files that misbehave side by side, each in its own way."""
+    return _outcomes(tmp_path_factory.mktemp("misbehaved"), hostile, *REASONS)
+
+
+def _outcomes(
+    folder: Path, work: Work, *contents: str, limits: ParseLimits = QUICK
+) -> dict[str, ParseOutcome]:
+    """Outcomes of files by their content, all at once."""
+    paths = {folder / str(number): content for number, content in enumerate(contents)}
+    for path, content in paths.items():
+        path.write_text(content)
+    found = parse_files(paths, jobs=len(paths), limits=limits, heavy=False, work=work)
+    return {paths[outcome.path]: outcome for outcome in found}
 
 
 @pytest.fixture
@@ -83,36 +110,27 @@ def test_a_normal_file_comes_back_whole(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("action", "reason"),
-    [
-        ("burn", "took more than 1 s of CPU time"),
-        pytest.param("stubborn", "took more than 1 s of CPU time", marks=pytest.mark.slow),
-        ("hoard", "needed more than 256 MB of memory"),
-        ("exit", "its parser ended with exit code 7 and without a result"),
-        ("leave", "its parser ended with exit code 3 and without a result"),
-        ("refuse", "locked: say the word"),
-        ("connect", "OSError: parsing opens no connection"),
-    ],
-)
-def test_a_misbehaving_file_gets_a_reason(
-    outcome: Callable[..., ParseOutcome], action: str, reason: str
-) -> None:
+@pytest.mark.parametrize("action", REASONS)
+def test_a_misbehaving_file_gets_a_reason(misbehaved: dict[str, ParseOutcome], action: str) -> None:
     """Every end has a reason in plain words, and the file is known by its digest all the same."""
-    result = outcome(action)
-    assert result.failure == reason
+    result = misbehaved[action]
+    assert result.failure == REASONS[action]
     assert result.parsed is None
     assert result.digest == hashlib.sha256(action.encode()).hexdigest()
 
 
-@pytest.mark.parametrize("action", ["sleep", "sleep as group"])
-def test_a_sleeper_is_killed_at_the_wall_clock_limit(
-    outcome: Callable[..., ParseOutcome], action: str
-) -> None:
+@pytest.mark.slow
+def test_a_file_that_does_not_heed_the_first_signal_is_killed(outcome: Callable[..., ParseOutcome]) -> None:
+    """Time on a core ends for those as well who ignore being told."""
+    assert outcome("stubborn").failure == REASONS["burn"]
+
+
+def test_a_sleeper_is_killed_at_the_wall_clock_limit(hostile: Work, tmp_path: Path) -> None:
     """A child that waits for nothing ends, even when a program that it started holds its pipes."""
-    result = outcome(action, ParseLimits(wall_seconds=1))
-    assert result.failure == "took more than 1 s"
-    assert result.seconds < 3
+    limits = ParseLimits(wall_seconds=1)
+    for result in _outcomes(tmp_path, hostile, "sleep", "sleep as group", limits=limits).values():
+        assert result.failure == "took more than 1 s"
+        assert result.seconds < 3
 
 
 def test_a_crash_in_native_code_is_named(outcome: Callable[..., ParseOutcome]) -> None:
@@ -210,11 +228,12 @@ def test_closing_the_generator_kills_the_children(hostile: Work, tmp_path: Path)
     announce = importlib.import_module("hostile_parsers").announce
     folder = tmp_path / "pids"
     folder.mkdir()
+    (tmp_path / "quick").write_text("nowhere")
     (tmp_path / "file").write_text(str(folder))
-    limits = ParseLimits(wall_seconds=1)
-    outcomes = parse_files([tmp_path / "file"] * 4, jobs=2, limits=limits, heavy=False, work=announce)
+    paths = [tmp_path / "quick", *[tmp_path / "file"] * 3]
+    outcomes = parse_files(paths, jobs=2, limits=ParseLimits(), heavy=False, work=announce)
     next(outcomes)
-    pids = _announced(folder, 3)
+    pids = _announced(folder, 2)
     outcomes.close()  # type: ignore[attr-defined]
     assert all(_gone(pid) for pid in pids)
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes import HashEncoder
 from tests.ingest.crash_worker import SLICE, STEPS
+from tests.ingest.crashes import Crashes
 from tests.ingest.workbench import Workbench, bench_in, parse_here, prose, write_files
 
 from ragwright.app.console import Console
@@ -38,8 +36,6 @@ from ragwright.ingest.ruler import TokenRuler
 from ragwright.ingest.semantic import Grouper, WindowedSentences
 from ragwright.retrieval.encoder import TransformerEncoder
 
-WORKER = [sys.executable, str(Path(__file__).with_name("crash_worker.py"))]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
 CORPORA = Path(__file__).parents[3] / "shared/data/chroma/corpora"
 BREAD = (
     "Bread dough is kneaded until it is smooth. The yeast makes the dough rise in a warm place. "
@@ -219,7 +215,9 @@ def test_what_else_stood_in_the_window_is_part_of_the_digest(bench: Workbench) -
 @pytest.mark.parametrize(
     "step", [each if each == "written" else pytest.param(each, marks=pytest.mark.slow) for each in STEPS]
 )
-def test_after_a_crash_the_next_run_ends_as_a_clean_one(step: str, bench: Workbench) -> None:
+def test_after_a_crash_the_next_run_ends_as_a_clean_one(
+    step: str, bench: Workbench, crashes: Crashes
+) -> None:
     """Same chunks with the same bits, whatever the run had written when it died."""
     clean, killed = bench.project / "clean", bench.project / "killed"
     for project in (clean, killed):
@@ -231,8 +229,7 @@ def test_after_a_crash_the_next_run_ends_as_a_clean_one(step: str, bench: Workbe
             place = chance.randrange(len(path.read_text()))
             path.write_text(path.read_text().replace(". ", f". Number {place} ", 1))
         (project / "new.md").write_text(prose(99, sentences=60))
-    ended = subprocess.run([*WORKER, str(killed), step, "semantic"], env=ENVIRONMENT, check=False)
-    assert ended.returncode == -signal.SIGKILL
+    assert crashes.killed(killed, step, strategy="semantic") == -signal.SIGKILL
     found = []
     for project in (clean, killed):
         with bench_in(project, strategy="semantic") as made:

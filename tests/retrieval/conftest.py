@@ -37,13 +37,27 @@ def exact_encoder(model_cache: Path) -> TransformerEncoder:
     )
 
 
+@pytest.fixture(scope="session")
+def packaged() -> Path:
+    """The default model's folder."""
+    return open_model(DEFAULT_MODEL).path
+
+
 @pytest.fixture
-def model_copy(tmp_path: Path) -> Path:
-    """A copy of the default model's folder, to be damaged; its weights are a link until replaced."""
-    folder, packaged = tmp_path / "model", open_model(DEFAULT_MODEL).path
+def light_copy(tmp_path: Path, packaged: Path) -> Path:
+    """The default model's folder with next to no weights: read at once, never computed, to be damaged."""
+    folder = tmp_path / "model"
     shutil.copytree(packaged, folder, ignore=shutil.ignore_patterns("model.safetensors", "data_config.json"))
-    (folder / "model.safetensors").symlink_to(packaged / "model.safetensors")
+    (folder / "model.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ")
     return folder
+
+
+@pytest.fixture
+def model_copy(light_copy: Path, packaged: Path) -> Path:
+    """The same with the real weights, which are a link until replaced."""
+    (light_copy / "model.safetensors").unlink()
+    (light_copy / "model.safetensors").symlink_to(packaged / "model.safetensors")
+    return light_copy
 
 
 @pytest.fixture(scope="session")

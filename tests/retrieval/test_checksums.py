@@ -40,7 +40,7 @@ def test_opening_searching_and_closing_keep_the_record_true(
     folder = project / "shard"
     _build(folder, terms, entries[:count], delete=delete, optimize=optimize)
     record = checksums_path(folder).read_bytes()
-    for _ in range(4):
+    for _ in range(2):
         index = EdgeIndex.open(folder, terms=terms)
         index.search(
             entries[0].encoding.vector, terms.of_query("pump"), limit=5, scope=OWNER, filters={"page": "1"}

@@ -46,12 +46,12 @@ def test_a_copy_has_the_same_fingerprint_and_every_setting_that_changes_vectors_
     assert len(seen) == 6
 
 
-def test_prompts_pooling_and_length_are_read(model_copy: Path) -> None:
+def test_prompts_pooling_and_length_are_read(light_copy: Path) -> None:
     prompts = {"query": "ask: ", "document": "text: ", "passage": "unused"}
-    _write(model_copy, "config_sentence_transformers.json", {"prompts": prompts})
-    _write(model_copy, "1_Pooling/config.json", {"pooling_mode_cls_token": True})
-    _write(model_copy, "sentence_bert_config.json", {"max_seq_length": 9_999})
-    model = open_model(str(model_copy))
+    _write(light_copy, "config_sentence_transformers.json", {"prompts": prompts})
+    _write(light_copy, "1_Pooling/config.json", {"pooling_mode_cls_token": True})
+    _write(light_copy, "sentence_bert_config.json", {"max_seq_length": 9_999})
+    model = open_model(str(light_copy))
     assert (model.query_prompt, model.passage_prompt) == ("ask: ", "text: ")
     assert model.pooling == "cls"
     assert model.max_tokens == 512, "never more than the model has positions"
@@ -70,17 +70,17 @@ def test_weights_with_one_flipped_byte_are_refused_under_the_default_models_name
         open_model(str(model_copy))
 
 
-def test_a_folder_with_pickled_weights_only_is_refused(model_copy: Path) -> None:
-    (model_copy / "model.safetensors").rename(model_copy / "pytorch_model.bin")
+def test_a_folder_with_pickled_weights_only_is_refused(light_copy: Path) -> None:
+    (light_copy / "model.safetensors").rename(light_copy / "pytorch_model.bin")
     with pytest.raises(ModelError, match="only safetensors weights are loaded"):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "config.json"])
-def test_a_folder_that_lacks_a_file_names_it(model_copy: Path, name: str) -> None:
-    (model_copy / name).unlink()
+def test_a_folder_that_lacks_a_file_names_it(light_copy: Path, name: str) -> None:
+    (light_copy / name).unlink()
     with pytest.raises(ModelError, match=f"has no {name}"):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
 
 
 @pytest.mark.parametrize(
@@ -101,18 +101,18 @@ def test_a_folder_that_lacks_a_file_names_it(model_copy: Path, name: str) -> Non
     ],
 )
 def test_settings_that_make_no_sense_are_told(
-    model_copy: Path, name: str, content: bytes, complaint: str
+    light_copy: Path, name: str, content: bytes, complaint: str
 ) -> None:
-    (model_copy / name).write_bytes(content)
+    (light_copy / name).write_bytes(content)
     with pytest.raises(ModelError, match=complaint):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
 
 
-def test_a_plain_transformers_folder_is_pooled_by_the_mean(model_copy: Path) -> None:
-    shutil.rmtree(model_copy / "1_Pooling")
+def test_a_plain_transformers_folder_is_pooled_by_the_mean(light_copy: Path) -> None:
+    shutil.rmtree(light_copy / "1_Pooling")
     for name in ("sentence_bert_config.json", "config_sentence_transformers.json", "modules.json"):
-        (model_copy / name).unlink()
-    model = open_model(str(model_copy))
+        (light_copy / name).unlink()
+    model = open_model(str(light_copy))
     assert (model.pooling, model.max_tokens) == ("mean", 512)
 
 
@@ -148,36 +148,36 @@ def test_a_transformer_with_pooling_is_read_under_its_old_and_new_names(
     ((), "has the layers none"),
 ])  # fmt: skip
 def test_a_model_with_a_layer_that_is_not_computed_is_refused(
-    model_copy: Path, names: tuple[str, ...], complaint: str
+    light_copy: Path, names: tuple[str, ...], complaint: str
 ) -> None:
-    _write(model_copy, "modules.json", _layers(*(OLD + name for name in names)))
+    _write(light_copy, "modules.json", _layers(*(OLD + name for name in names)))
     with pytest.raises(ModelError, match=complaint):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
 
 
 @pytest.mark.parametrize("content", ["{", '{"a": 1}', "[1]", "7", "null", '[{"type": "Transformer"}]'])
-def test_a_list_of_layers_that_makes_no_sense_is_told(model_copy: Path, content: str) -> None:
-    (model_copy / "modules.json").write_text(content, encoding="utf-8")
+def test_a_list_of_layers_that_makes_no_sense_is_told(light_copy: Path, content: str) -> None:
+    (light_copy / "modules.json").write_text(content, encoding="utf-8")
     with pytest.raises(ModelError, match=r"modules\.json is no list of layers"):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
 
 
-def test_pooling_is_read_where_the_list_of_layers_says_and_in_its_newer_form(model_copy: Path) -> None:
-    (model_copy / "1_Pooling").rename(model_copy / "pool")
-    _write(model_copy, "modules.json", _layers(OLD + "Transformer", OLD + "Pooling", pooling="pool"))
-    assert open_model(str(model_copy)).pooling == "mean"
-    _write(model_copy, "pool/config.json", {"pooling_mode": "cls", "include_prompt": True})
-    assert open_model(str(model_copy)).pooling == "cls"
-    _write(model_copy, "pool/config.json", {"pooling_mode": ["lasttoken"], "include_prompt": False})
-    model = open_model(str(model_copy))
+def test_pooling_is_read_where_the_list_of_layers_says_and_in_its_newer_form(light_copy: Path) -> None:
+    (light_copy / "1_Pooling").rename(light_copy / "pool")
+    _write(light_copy, "modules.json", _layers(OLD + "Transformer", OLD + "Pooling", pooling="pool"))
+    assert open_model(str(light_copy)).pooling == "mean"
+    _write(light_copy, "pool/config.json", {"pooling_mode": "cls", "include_prompt": True})
+    assert open_model(str(light_copy)).pooling == "cls"
+    _write(light_copy, "pool/config.json", {"pooling_mode": ["lasttoken"], "include_prompt": False})
+    model = open_model(str(light_copy))
     assert (model.pooling, model.pools_prompt) == ("lasttoken", False)
     for settings in ({"pooling_mode": ["cls", "mean"]}, {"pooling_mode": "cls", "include_prompt": False}):
-        _write(model_copy, "pool/config.json", settings)
+        _write(light_copy, "pool/config.json", settings)
         with pytest.raises(ModelError, match=r"pools by (\['cls', 'mean'\]|the first token behind)"):
-            open_model(str(model_copy))
-    (model_copy / "pool" / "config.json").unlink()
+            open_model(str(light_copy))
+    (light_copy / "pool" / "config.json").unlink()
     with pytest.raises(ModelError, match=r"has no config\.json"):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
 
 
 @pytest.mark.parametrize(
@@ -191,11 +191,11 @@ def test_pooling_is_read_where_the_list_of_layers_says_and_in_its_newer_form(mod
     ],
 )
 def test_positions_that_a_family_keeps_for_padding_are_not_counted(
-    model_copy: Path, settings: dict[str, object], positions: int
+    light_copy: Path, settings: dict[str, object], positions: int
 ) -> None:
-    _write(model_copy, "config.json", {"hidden_size": 384, "max_position_embeddings": 514, **settings})
-    _write(model_copy, "sentence_bert_config.json", {"max_seq_length": 9_999})
-    model = open_model(str(model_copy))
+    _write(light_copy, "config.json", {"hidden_size": 384, "max_position_embeddings": 514, **settings})
+    _write(light_copy, "sentence_bert_config.json", {"max_seq_length": 9_999})
+    model = open_model(str(light_copy))
     assert (model.max_tokens, model.positions) == (positions, positions)
 
 
@@ -219,16 +219,16 @@ def _with_dense(folder: Path) -> None:
     _write(folder, "modules.json", layers)
 
 
-def test_a_dense_layer_gives_the_dimension_and_its_weights_and_activation_count(model_copy: Path) -> None:
-    seen = {open_model(str(model_copy)).fingerprint}
-    _with_dense(model_copy)
+def test_a_dense_layer_gives_the_dimension_and_its_weights_and_activation_count(light_copy: Path) -> None:
+    seen = {open_model(str(light_copy)).fingerprint}
+    _with_dense(light_copy)
     for dtype, kind in (
         (np.float32, "linear.Identity"),
         (np.float16, "linear.Identity"),
         (np.float32, "activation.Tanh"),
     ):
-        _dense(model_copy / "2_Dense", dtype=dtype, activation_function=f"torch.nn.modules.{kind}")
-        model = open_model(str(model_copy))
+        _dense(light_copy / "2_Dense", dtype=dtype, activation_function=f"torch.nn.modules.{kind}")
+        model = open_model(str(light_copy))
         seen.add(model.fingerprint)
         (projection,) = model.projections
         assert model.dimension == 8
@@ -244,27 +244,27 @@ def test_a_dense_layer_gives_the_dimension_and_its_weights_and_activation_count(
     ({"module_input_name": "token_embeddings"}, "asks for token_embeddings"),
 ])  # fmt: skip
 def test_a_dense_layer_that_does_more_is_refused(
-    model_copy: Path, settings: dict[str, Any], complaint: str
+    light_copy: Path, settings: dict[str, Any], complaint: str
 ) -> None:
-    _with_dense(model_copy)
-    _dense(model_copy / "2_Dense", **settings)
+    _with_dense(light_copy)
+    _dense(light_copy / "2_Dense", **settings)
     with pytest.raises(ModelError, match=complaint):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
 
 
-def test_damaged_dense_weights_are_told(model_copy: Path) -> None:
-    _with_dense(model_copy)
-    _dense(model_copy / "2_Dense")
-    weights = model_copy / "2_Dense" / "model.safetensors"
+def test_damaged_dense_weights_are_told(light_copy: Path) -> None:
+    _with_dense(light_copy)
+    _dense(light_copy / "2_Dense")
+    weights = light_copy / "2_Dense" / "model.safetensors"
     save_file({"other": np.zeros(3, np.float32)}, str(weights))
     with pytest.raises(ModelError, match=r"holds no matrix linear\.weight"):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
     weights.write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00{}garbage")
     with pytest.raises(ModelError, match="cannot be read"):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
     weights.unlink()
     with pytest.raises(ModelError, match=r"has no model\.safetensors; only safetensors"):
-        open_model(str(model_copy))
+        open_model(str(light_copy))
 
 
 def test_bfloat16_weights_are_read_as_the_numbers_they_are(tmp_path: Path) -> None:
@@ -279,20 +279,20 @@ def test_bfloat16_weights_are_read_as_the_numbers_they_are(tmp_path: Path) -> No
     np.testing.assert_array_equal(read_dense(tmp_path).weight, numbers)
 
 
-def test_a_vector_is_cut_where_the_folder_or_the_setting_says(model_copy: Path) -> None:
-    whole = open_model(str(model_copy))
-    asked = open_model(str(model_copy), dimension=64)
-    assert (asked.dimension, open_model(str(model_copy), dimension=384)) == (64, whole)
-    _write(model_copy, "config_sentence_transformers.json", {"truncate_dim": 64})
-    declared = open_model(str(model_copy))
+def test_a_vector_is_cut_where_the_folder_or_the_setting_says(light_copy: Path) -> None:
+    whole = open_model(str(light_copy))
+    asked = open_model(str(light_copy), dimension=64)
+    assert (asked.dimension, open_model(str(light_copy), dimension=384)) == (64, whole)
+    _write(light_copy, "config_sentence_transformers.json", {"truncate_dim": 64})
+    declared = open_model(str(light_copy))
     assert declared == asked, "both say the same"
-    assert open_model(str(model_copy), dimension=384).fingerprint == whole.fingerprint
+    assert open_model(str(light_copy), dimension=384).fingerprint == whole.fingerprint
     assert (
-        len({whole.fingerprint, asked.fingerprint, open_model(str(model_copy), dimension=65).fingerprint})
+        len({whole.fingerprint, asked.fingerprint, open_model(str(light_copy), dimension=65).fingerprint})
         == 3
     )
     with pytest.raises(ModelError, match=r"encoder\.dimension is 385 and .* gives vectors of 384"):
-        open_model(str(model_copy), dimension=385)
+        open_model(str(light_copy), dimension=385)
 
 
 @pytest.mark.parametrize(("declared", "query", "passage"), [
@@ -305,29 +305,29 @@ def test_a_vector_is_cut_where_the_folder_or_the_setting_says(model_copy: Path) 
     ({"prompts": None}, "", ""),
 ])  # fmt: skip
 def test_the_models_own_prompts_are_read(
-    model_copy: Path, declared: dict[str, object], query: str, passage: str
+    light_copy: Path, declared: dict[str, object], query: str, passage: str
 ) -> None:
-    _write(model_copy, "config_sentence_transformers.json", declared)
-    model = open_model(str(model_copy))
+    _write(light_copy, "config_sentence_transformers.json", declared)
+    model = open_model(str(light_copy))
     assert (model.query_prompt, model.passage_prompt) == (query, passage)
 
 
-def test_weights_in_several_files_are_found_and_each_counts(model_copy: Path) -> None:
-    (model_copy / "model.safetensors").unlink()
+def test_weights_in_several_files_are_found_and_each_counts(light_copy: Path) -> None:
+    (light_copy / "model.safetensors").unlink()
     names = [f"model-0000{number}-of-00002.safetensors" for number in (1, 2)]
     for name in names:
-        (model_copy / name).write_bytes(name.encode())
+        (light_copy / name).write_bytes(name.encode())
     _write(
-        model_copy,
+        light_copy,
         "model.safetensors.index.json",
         {"weight_map": {"a": names[0], "b": names[1], "c": names[0]}},
     )
-    before = open_model(str(model_copy)).fingerprint
-    (model_copy / names[1]).write_bytes(b"other")
-    assert open_model(str(model_copy)).fingerprint != before
-    (model_copy / names[1]).unlink()
+    before = open_model(str(light_copy)).fingerprint
+    (light_copy / names[1]).write_bytes(b"other")
+    assert open_model(str(light_copy)).fingerprint != before
+    (light_copy / names[1]).unlink()
     with pytest.raises(ModelError, match=f"lacks {names[1]}, a part of its weights"):
-        open_model(str(model_copy))
-    _write(model_copy, "model.safetensors.index.json", {})
+        open_model(str(light_copy))
+    _write(light_copy, "model.safetensors.index.json", {})
     with pytest.raises(ModelError, match="has no weight_map"):
-        open_model(str(model_copy))
+        open_model(str(light_copy))

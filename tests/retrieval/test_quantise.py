@@ -95,12 +95,9 @@ def test_a_draft_that_is_not_accepted_leaves_nothing_and_the_terminal_stays_sile
     assert sys.modules["openvino_telemetry"] is None, "the statistics service cannot be reached"
 
 
-def test_other_files_than_those_that_were_accepted_are_refused(
-    model: ModelFolder, compute: Compute, tmp_path: Path
-) -> None:
-    small = replace(compute, cache=tmp_path)
-    with quantised_draft(model, small, TEXTS[:8]) as draft:
-        folder = accept(draft, {"accepted": True}, model=model, cache=tmp_path).folder
+def test_other_files_than_those_that_were_accepted_are_refused(model: ModelFolder, tmp_path: Path) -> None:
+    draft = _draft(model, tmp_path / "draft", b"numbers")
+    folder = accept(draft, {"accepted": True}, model=model, cache=tmp_path).folder
     weights = folder / "model.bin"
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(ModelError, match=r"the accepted one was .*; run: ragwright quantize"):

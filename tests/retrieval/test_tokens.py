@@ -91,16 +91,16 @@ def test_nothing_has_no_tokens() -> None:
 
 
 @pytest.mark.parametrize("prompt", ["passage: ", "Represent this: ", "title: none | text:"])
-def test_the_tokens_of_a_prompt_before_passages_are_counted_as_special(model_copy: Path, prompt: str) -> None:
-    path = model_copy / "config_sentence_transformers.json"
+def test_the_tokens_of_a_prompt_before_passages_are_counted_as_special(light_copy: Path, prompt: str) -> None:
+    path = light_copy / "config_sentence_transformers.json"
     path.write_text(json.dumps({"prompts": {"query": "a long query ", "document": prompt}}), encoding="utf-8")
-    tokenizer = ModelTokenizer(open_model(str(model_copy)))
+    tokenizer = ModelTokenizer(open_model(str(light_copy)))
     for text in ("Pumps > Seals\nTorque the bolts.", "unbelievable", "4711", "\u6f22\u5b57", "(x)"):
         (encoded,) = tokenizer.encode([prompt + text])
         assert len(tokenizer.starts(text)) + tokenizer.special_tokens == len(encoded.ids)
 
 
-def test_a_damaged_tokenizer_is_named(model_copy: Path) -> None:
-    (model_copy / "tokenizer.json").write_text('{"model": 7}', encoding="utf-8")
+def test_a_damaged_tokenizer_is_named(light_copy: Path) -> None:
+    (light_copy / "tokenizer.json").write_text('{"model": 7}', encoding="utf-8")
     with pytest.raises(ModelError, match=r"tokenizer\.json cannot be read"):
-        ModelTokenizer(open_model(str(model_copy)))
+        ModelTokenizer(open_model(str(light_copy)))

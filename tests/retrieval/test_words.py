@@ -88,13 +88,13 @@ def test_a_text_that_cannot_be_read_leaves_nothing_behind() -> None:
 
 @pytest.mark.parametrize("key", ["lstrip", "rstrip", "single_word", "normalized"])
 def test_a_tokenizer_whose_added_tokens_take_their_surroundings_is_read_by_the_library(
-    model_copy: Path, key: str
+    light_copy: Path, key: str
 ) -> None:
-    path = model_copy / "tokenizer.json"
+    path = light_copy / "tokenizer.json"
     settings_ = json.loads(path.read_text(encoding="utf-8"))
     settings_["added_tokens"][-1][key] = True
     path.write_text(json.dumps(settings_), encoding="utf-8")
-    tokenizer = ModelTokenizer(open_model(str(model_copy)))
+    tokenizer = ModelTokenizer(open_model(str(light_copy)))
     assert tokenizer._words is None
     text = "Torque  [MASK] the x[mask]x bolts"
     (got,) = tokenizer.encode([text])
@@ -102,12 +102,12 @@ def test_a_tokenizer_whose_added_tokens_take_their_surroundings_is_read_by_the_l
     assert (got.ids.tolist(), got.offsets.tolist()) == (wanted.ids, [list(pair) for pair in wanted.offsets])
 
 
-def test_capitals_count_where_the_model_keeps_them(model_copy: Path) -> None:
-    path = model_copy / "tokenizer.json"
+def test_capitals_count_where_the_model_keeps_them(light_copy: Path) -> None:
+    path = light_copy / "tokenizer.json"
     settings_ = json.loads(path.read_text(encoding="utf-8"))
     settings_["normalizer"]["lowercase"] = False
     path.write_text(json.dumps(settings_), encoding="utf-8")
-    tokenizer = ModelTokenizer(open_model(str(model_copy)))
+    tokenizer = ModelTokenizer(open_model(str(light_copy)))
     text = "Torque the PUMP, Seal and pump"
     wanted = tokenizer._tokenizer.encode(text)
     assert tokenizer.encode([text])[0].ids.tolist() == wanted.ids

@@ -8,6 +8,7 @@ import json
 import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -76,15 +77,6 @@ def seconds_until_closed(connection: socket.socket) -> tuple[float, bytes]:
     return time.perf_counter() - started, said
 
 
-@pytest.mark.parametrize("sent", [b"", HALF_A_HEAD, b"GET"])
-def test_half_a_head_or_none_closes_the_connection(hasty: Served, sent: bytes) -> None:
-    with connected(hasty) as connection:
-        connection.sendall(sent)
-        seconds, said = seconds_until_closed(connection)
-    assert HEAD_SECONDS * 0.9 <= seconds < HEAD_SECONDS + 2
-    assert said.startswith(b"HTTP/1.1 408 ")
-
-
 @pytest.mark.parametrize(
     "sent",
     [b"SSH-2.0-x\r\n\r\n", b"\x16\x03\x01\x00", b"GET / HTTP/1.1\r\nhost: x\r\nbad\r\n\r\n"],
@@ -103,6 +95,12 @@ def test_a_head_without_end_is_cut_off(hasty: Served) -> None:
         assert seconds_until_closed(connection)[1].startswith(b"HTTP/1.1 400 ")
 
 
+# Who is slow. Connections are looked at once a second, so that all who are slow are slow at the same time.
+
+HALVES = (b"", HALF_A_HEAD, b"GET")
+ENDLESS = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000000000\r\n\r\n"
+
+
 def trickle(connection: socket.socket, text: bytes) -> float:
     """Send a byte every tenth of a second; how long the server puts up with it."""
     started = time.perf_counter()
@@ -113,27 +111,59 @@ def trickle(connection: socket.socket, text: bytes) -> float:
     return time.perf_counter() - started
 
 
-def test_a_head_that_trickles_is_not_waited_for(hasty: Served) -> None:
-    with connected(hasty) as connection:
-        assert trickle(connection, HALF_A_HEAD) < HEAD_SECONDS + 2
+def halting(served: Served, sent: bytes) -> tuple[float, bytes]:
+    """Send this and nothing more: how long the connection is kept, and what is said before it is closed."""
+    with connected(served) as connection:
+        connection.sendall(sent)
+        return seconds_until_closed(connection)
 
 
-def test_the_head_of_a_second_request_is_not_waited_for_either(hasty: Served) -> None:
-    with connected(hasty) as connection:
-        connection.sendall(WHOLE_HEAD)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
-        assert trickle(connection, HALF_A_HEAD) < HEAD_SECONDS + 2
+def trickling(served: Served, first: bytes, text: bytes) -> tuple[float, bytes]:
+    """Send a request or none, then trickle: how long that is put up with, and what the request got."""
+    with connected(served) as connection:
+        connection.sendall(first)
+        said = connection.recv(65536) if first else b""
+        return trickle(connection, text), said
 
 
-def test_a_request_that_goes_on_after_its_answer_is_cut_off(
-    hasty: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ragwright.app.serve.connections._LINGER_SECONDS", 0.5)
-    head = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9000000000\r\n\r\n"
-    with connected(hasty) as connection:
-        connection.sendall(head)
-        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
-        assert trickle(connection, b"x" * 100) < 3
+Slow = dict[str | bytes, tuple[float, bytes]]
+
+
+@pytest.fixture(scope="module")
+def slow(hasty: Served) -> Slow:
+    """How long each slow client is put up with, and what it is told."""
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(6) as pool:
+        patch.setattr("ragwright.app.serve.connections._LINGER_SECONDS", 0.5)
+        begun: dict[str | bytes, Future[tuple[float, bytes]]] = {
+            "head": pool.submit(trickling, hasty, b"", HALF_A_HEAD),
+            "second head": pool.submit(trickling, hasty, WHOLE_HEAD, HALF_A_HEAD),
+            "body": pool.submit(trickling, hasty, ENDLESS, b"x" * 100),
+            **{sent: pool.submit(halting, hasty, sent) for sent in HALVES},
+        }
+        return {name: future.result() for name, future in begun.items()}
+
+
+@pytest.mark.parametrize("sent", HALVES)
+def test_half_a_head_or_none_closes_the_connection(slow: Slow, sent: bytes) -> None:
+    seconds, said = slow[sent]
+    assert HEAD_SECONDS * 0.9 <= seconds < HEAD_SECONDS + 2
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_that_trickles_is_not_waited_for(slow: Slow) -> None:
+    assert slow["head"][0] < HEAD_SECONDS + 2
+
+
+def test_the_head_of_a_second_request_is_not_waited_for_either(slow: Slow) -> None:
+    seconds, said = slow["second head"]
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert seconds < HEAD_SECONDS + 2
+
+
+def test_a_request_that_goes_on_after_its_answer_is_cut_off(slow: Slow) -> None:
+    seconds, said = slow["body"]
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert seconds < 3
 
 
 def test_an_answer_leaves_at_once(hasty: Served) -> None:

@@ -142,11 +142,15 @@ def test_an_upload_has_a_limit_of_its_own_with_and_without_a_length(tight: Serve
 
 
 def test_a_body_that_does_not_arrive_is_given_up(tight: Served) -> None:
-    for length in ("content-length: 100", "transfer-encoding: chunked"):
+    def told(length: str) -> tuple[bytes, float]:
         head = f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\n{length}\r\n\r\n"
         started = time.perf_counter()
-        assert raw(tight, head.encode()).startswith(b"HTTP/1.1 408 ")
-        assert 0.4 < time.perf_counter() - started < 3
+        return raw(tight, head.encode()), time.perf_counter() - started
+
+    with ThreadPoolExecutor(2) as pool:
+        for answered, seconds in pool.map(told, ("content-length: 100", "transfer-encoding: chunked")):
+            assert answered.startswith(b"HTTP/1.1 408 ")
+            assert 0.4 < seconds < 3
 
 
 def test_packed_and_deeply_nested_bodies_are_refused(tight: Served) -> None:
@@ -218,11 +222,10 @@ def test_no_body_makes_counting_slow(text: str) -> None:
 
 
 def test_an_answer_that_takes_too_long_is_stopped(tight: Served, slow: SlowGenerator) -> None:
-    with tight.client() as client:
-        told = client.post(CHAT, json=question("silent", stream=False))
-        assert error_of(told) == (504, "request_timeout")
-        slow.wait_until(running=0)
+    with tight.client() as client, ThreadPoolExecutor(1) as pool:
+        begun = pool.submit(client.post, CHAT, json=question("silent", stream=False))
         streamed = client.post(CHAT, json=question())
+        assert error_of(begun.result()) == (504, "request_timeout")
     assert streamed.status_code == 200
     last = streamed.text.strip().split("\n\n")[-1]
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "request_timeout"
@@ -444,6 +447,20 @@ def test_a_browser_may_ask_first_for_an_allowed_page_only(tight: Served) -> None
         assert allowed.status_code == 204
         assert "authorization" in allowed.headers["access-control-allow-headers"]
         assert client.options(CHAT, headers={"origin": "https://evil.org", **asked}).status_code == 403
+
+
+def test_an_mcp_client_in_an_allowed_page_may_send_its_headers_and_read_its_session(tight: Served) -> None:
+    """Of the Streamable HTTP transport (MCP 2025-06-18), and those that the package mcp adds."""
+    origin = {"origin": "https://chat.example.org"}
+    sent = {"mcp-session-id", "mcp-protocol-version", "last-event-id", "mcp-method", "mcp-name"}
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": ", ".join(sent)}
+    with tight.client() as client:
+        allowed = client.options("/mcp", headers={**origin, **asked}).headers
+        assert sent <= set(allowed["access-control-allow-headers"].split(", "))
+        assert allowed["access-control-allow-origin"] == origin["origin"]
+        exposed = client.get("/v1/models", headers=origin).headers["access-control-expose-headers"]
+        assert "mcp-session-id" in exposed.split(", ")
+        assert client.options("/mcp", headers={"origin": "https://evil.org", **asked}).status_code == 403
 
 
 def test_no_foreign_page_changes_documents_not_even_an_allowed_one(tight: Served) -> None:
