@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import pty
 import re
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
+from tests.app.conftest import MAIN
 from typer.testing import Result
+
+from ragwright.app.commands.ask import _streamed
+from ragwright.app.console import Console
+from ragwright.app.streamed_text import Status
+from ragwright.core.errors import ServiceError
+from ragwright.core.types import AnswerEvent, AnswerRequest, Delta
 
 Run = Callable[..., Result]
 QUESTION = "What torque do the axlebox cover bolts get?"
@@ -71,3 +85,51 @@ def test_empty_question_is_told(in_demo: Path, run: Run) -> None:
     result = run("ask", "  ")
     assert result.exit_code == 1
     assert "holds no letters or digits" in result.stderr
+
+
+def test_a_person_reads_the_same_answer_while_it_is_written(
+    in_demo: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = run("ask", QUESTION).stdout
+    monkeypatch.setattr("ragwright.app.commands.ask.is_watched", lambda console: True)
+    watched = run("ask", QUESTION).stdout
+    assert watched.split() == piped.split()
+    assert watched.partition("\nSources\n")[2] == piped.partition("\nSources\n")[2]
+
+
+def test_text_is_written_as_it_comes_and_stays_when_the_model_breaks_off(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    class Breaking:
+        name = "breaking"
+
+        async def stream(self, request: AnswerRequest) -> AsyncGenerator[AnswerEvent, None]:
+            yield Delta("The gate opens at ")
+            assert capsys.readouterr().out == "The gate opens at"
+            yield Delta("ni")
+            raise ServiceError("the model broke off")
+
+    console = Console()
+    with pytest.raises(ServiceError):
+        asyncio.run(
+            _streamed(Breaking(), AnswerRequest("When?", ()), console=console, status=Status(console))
+        )
+    assert capsys.readouterr().out == " ni\n"
+
+
+@pytest.mark.slow
+def test_on_a_terminal_the_status_gives_way_to_the_answer(in_demo: Path) -> None:
+    """As a person sees it: the command as a process, on a pseudo-terminal."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    command = [sys.executable, "-c", MAIN, "ask", QUESTION]
+    running = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    told = b""
+    with suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while part := os.read(ours, 4096):
+            told += part
+    assert running.wait(20) == 0
+    status, _, rest = told.decode().rpartition("\r\x1b[K")
+    assert "searching …" in status and "Sources" not in status
+    assert "Sources" in rest and "\x1b[1m[1]\x1b[0m" in rest

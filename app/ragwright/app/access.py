@@ -56,16 +56,20 @@ def writing(
 ) -> Iterator[Workspace]:
     """A workspace held for writing; another holder is an error at once. For `project` see `Workspace`.
 
+    The text of documents that are removed meanwhile leaves the traces of the workspace, too.
+
     Raises:
         InputError: It does not exist yet, and `make` does not allow to make it.
         WorkspaceBusy: Another process holds it.
     """
+    from ragwright.app.serve.forgetting import traces_follow
+
     workspace = Workspace(config, project=project)
     if not make and not workspace.exists():
         raise workspace.nothing_ingested()
     with workspace_lock(workspace.folder, purpose=purpose):
         try:
-            with workspace.catalog.held():
+            with workspace.catalog.held(), traces_follow(workspace):
                 yield workspace
         finally:
             workspace.close()

@@ -70,10 +70,10 @@ class Console:
     json: bool = False
     quiet: bool = False
 
-    def out(self, *parts: str | Styled) -> None:
+    def out(self, *parts: str | Styled, end: str = "\n") -> None:
         """Write one result to stdout, escaped, its parts joined as they are; nothing with `json`."""
         if not self.json:
-            _write(sys.stdout, "".join(_rendered(part, sys.stdout) for part in parts) + "\n")
+            _write(sys.stdout, "".join(_rendered(part, sys.stdout) for part in parts) + end)
 
     def note(self, *parts: str | Styled) -> None:
         """Write one remark to stderr, escaped; nothing with `quiet`."""

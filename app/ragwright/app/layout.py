@@ -33,6 +33,11 @@ def tell_text(console: Console, text: str, *, indent: int = 0, tail: str = "") -
             console.out(*_signed(line))
 
 
+def columns() -> int:
+    """How wide running text is on the terminal: 24 to 100 columns."""
+    return max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size().columns - 1))
+
+
 def shortened(text: str, characters: int) -> str:
     """The beginning of a text, on one line, cut at a word and ended by … where something is left out."""
     line = " ".join(text.split())
@@ -60,9 +65,8 @@ def _wrapped(text: str, indent: int) -> Sequence[str]:
     margin = " " * indent
     if not sys.stdout.isatty():
         return [margin + text]
-    columns = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size().columns - 1))
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
-    width = max(_NARROWEST // 2, columns * len(text) // (len(text) + wide)) if wide else columns
+    width = max(_NARROWEST // 2, columns() * len(text) // (len(text) + wide)) if wide else columns()
     return textwrap.wrap(
         text, width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
     ) or [margin]

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ragwright.app.index_building import delete_strays, delete_strays_elsewhere
 from ragwright.app.indexing import index_for
 
 if TYPE_CHECKING:
     from ragwright.app.workspace import Workspace
-    from ragwright.core.protocols import ChunkIndex, Encoder
+    from ragwright.core.protocols import Encoder
     from ragwright.core.types import Access, Encoding, Passage, Vectors
     from ragwright.ingest.discover import SourceFile
     from ragwright.ingest.report import IngestReport
     from ragwright.ingest.writer import Observer
 
-# Tokens of passages in one call: a query that comes meanwhile waits for its last batches, not for a slice's.
-_CALL_TOKENS = 4_096
+# How many slices, and how many calls, are made of what would keep the encoder busy: a server that ends waits
+# for a slice, and a query for a call. That is a passage alone on a processor, where it costs no more time
+# than many at once, and some thousand tokens on a card.
+_SLICES, _CALLS = 8, 256
 _CHARACTERS_OF_A_TOKEN = 3  # at the least, in any language that is written in letters
+_PAUSE_SECONDS = 0.002  # after each call, in which a query takes its place
+# Longest time that a thread keeps the interpreter when another one wants it. By default it is ten times as
+# long, and a query, which gives the interpreter up at every call of the engine, waits for it each time.
+_TURN_SECONDS = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,8 @@ class AddedFile:
 def add_file(workspace: Workspace, file: SourceFile, observer: Observer, *, access: Access) -> AddedFile:
     """Bring one file into the live index; no other document is looked at.
 
+    From then on the threads of this process take shorter turns: see `sys.setswitchinterval`.
+
     Args:
         workspace: Its index is made when absent.
         file: Where it lies, and what it is called.
@@ -50,6 +61,7 @@ def add_file(workspace: Workspace, file: SourceFile, observer: Observer, *, acce
     from ragwright.ingest.discover import Discovery
     from ragwright.ingest.pipeline import ingest
 
+    sys.setswitchinterval(min(_TURN_SECONDS, sys.getswitchinterval()))
     version, index = index_for(workspace)
     target = workspace.target(version, index)
     report = ingest(
@@ -78,22 +90,9 @@ def delete_hidden(workspace: Workspace) -> int:
         How many chunks were deleted.
     """
     version, manifest = workspace.live()
-    index = workspace.open_index(version, manifest)
-    strays = workspace.catalog.strays(version)
-    if strays:
-        workspace.catalog.set_settled(version, settled=False)
-        index.delete(strays)
-        workspace.catalog.drop_strays(version, strays)
-        workspace.catalog.empty_log()
-    _compact(workspace, version, index)
-    return len(strays)
-
-
-def _compact(workspace: Workspace, version: str, index: ChunkIndex) -> None:
-    """Give up the space of what was deleted, where that does not take long."""
-    if not workspace.catalog.is_settled(version) and not index.graph_is_due():
-        index.optimize()
-        workspace.catalog.set_settled(version, settled=True)
+    deleted = delete_strays(workspace, version, workspace.open_index(version, manifest))
+    delete_strays_elsewhere(workspace)
+    return deleted
 
 
 class PatientEncoder:
@@ -103,7 +102,8 @@ class PatientEncoder:
         self._encoder = encoder
         self.fingerprint = encoder.fingerprint
         self.dimension = encoder.dimension
-        self.call_tokens = encoder.call_tokens
+        self.call_tokens = max(1, encoder.call_tokens // _SLICES)
+        self._characters = encoder.call_tokens // _CALLS * _CHARACTERS_OF_A_TOKEN
 
     def load(self) -> None:
         """See `Encoder.load`."""
@@ -115,16 +115,20 @@ class PatientEncoder:
 
     def encode_passages(self, passages: Sequence[Passage]) -> list[Encoding]:
         """See `Encoder.encode_passages`."""
-        return [each for part in _short_calls(passages) for each in self._encoder.encode_passages(part)]
+        encodings: list[Encoding] = []
+        for part in _parts(passages, characters=self._characters):
+            encodings += self._encoder.encode_passages(part)
+            time.sleep(_PAUSE_SECONDS)
+        return encodings
 
 
-def _short_calls(passages: Sequence[Passage]) -> Iterator[Sequence[Passage]]:
-    """Neighbouring passages of about `_CALL_TOKENS`, at least one at a time."""
+def _parts(passages: Sequence[Passage], *, characters: int) -> Iterator[Sequence[Passage]]:
+    """Neighbouring passages of at most so many characters; a longer one goes alone."""
     start = size = 0
     for place, passage in enumerate(passages):
         size += len(passage.text)
-        if size >= _CALL_TOKENS * _CHARACTERS_OF_A_TOKEN:
-            yield passages[start : place + 1]
-            start, size = place + 1, 0
+        if size > characters and place > start:
+            yield passages[start:place]
+            start, size = place, len(passage.text)
     if start < len(passages):
         yield passages[start:]

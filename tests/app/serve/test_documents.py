@@ -40,6 +40,7 @@ def test_a_document_is_shown_with_its_blocks(client: httpx.Client) -> None:
     assert [block["kind"] for block in shown["blocks"]] == ["title", "paragraph"]
     assert shown["total_characters"] == len(shown["text"]) == shown["span"]["end"]
     assert shown["media_type"] == "text/markdown"
+    assert shown["name"] is None, "it was not uploaded"
     assert shown["page"] is None
     assert shown["may_delete"] is True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import stat
 import statistics
 import time
@@ -50,7 +51,8 @@ def bearer(secret: str) -> dict[str, str]:
 
 
 def asking(keyring: Keyring, headers: dict[str, str], *, peer: str | None = LOOPBACK) -> str:
-    return Authentication(keyring, ServerConfig()).asking(headers, peer).caller.name
+    name, _, _ = Authentication(keyring, ServerConfig()).asking(headers, peer).caller.name.partition("#")
+    return name
 
 
 # How keys are kept
@@ -77,18 +79,51 @@ def test_only_the_digest_is_kept_and_only_for_the_owner(tmp_path: Path) -> None:
     )
 
 
-def test_a_name_is_given_once_and_a_revoked_key_leaves_it_to_nobody(tmp_path: Path) -> None:
+def test_a_name_is_one_key_s_at_a_time_and_a_later_key_of_the_name_is_another_one(tmp_path: Path) -> None:
     file = KeyFile.in_folder(tmp_path)
     first = add_key(tmp_path, "web")
-    with pytest.raises(InputError, match="there is a key web already"):
+    with pytest.raises(InputError, match="there is a key web already; revoke it first"):
         add_key(tmp_path, "web")
     file.revoke("web")
     with pytest.raises(InputError, match="there is no key 'web'; there is: none"):
         file.revoke("web")
-    with pytest.raises(InputError, match="a revoked key was called web, and its traces stay; choose another"):
-        add_key(tmp_path, "web")
-    (kept,) = file.read()
-    assert matching([kept], first) is kept and kept.revoked is not None
+    second = add_key(tmp_path, "web")
+    former, present = file.read()
+    assert matching([former, present], first) is former and matching([former, present], second) is present
+    assert former.revoked is not None and present.revoked is None
+    assert former.identity != present.identity
+    file.revoke("web")
+    assert file.read()[0] == former, "a key that was revoked before stays as it was"
+
+
+def test_a_key_has_a_random_id_and_its_caller_is_called_by_it(tmp_path: Path) -> None:
+    for number in range(20):
+        add_key(tmp_path, f"web{number}")
+    kept = KeyFile.in_folder(tmp_path).read()
+    assert len({each.id for each in kept}) == 20
+    assert all(re.fullmatch(r"web\d+#[0-9a-f]{16}", each.caller().name) for each in kept)
+
+
+def test_keys_from_before_keys_had_ids_are_still_read_and_called_by_their_names(tmp_path: Path) -> None:
+    secret = add_key(tmp_path, "web", tenant="acme")
+    path = tmp_path / "keys.json"
+    record = json.loads(path.read_text())
+    del record["keys"][0]["id"]
+    path.write_text(json.dumps(record))
+    keyring = Keyring(KeyFile(path))
+    assert Authentication(keyring, ServerConfig()).asking(bearer(secret), LOOPBACK).key == "web"
+    KeyFile(path).revoke("web")
+    add_key(tmp_path, "web", tenant="acme")
+    old, new = KeyFile(path).read()
+    assert old.caller().name == "web" != new.caller().name
+
+
+@pytest.mark.parametrize("identity", ["x", "1f3a9c0d2e4b5a6", "1F3A9C0D2E4B5A67", 5, 0, None, ["x"]])
+def test_what_is_no_id_makes_no_key(tmp_path: Path, identity: object) -> None:
+    record = {"name": "web", "digest": "0" * 64, "groups": [], "id": identity}
+    (tmp_path / "keys.json").write_text(json.dumps({"version": 1, "keys": [record]}))
+    with pytest.raises(InputError, match="holds no list of keys"):
+        KeyFile.in_folder(tmp_path).read()
 
 
 @pytest.mark.parametrize("name", ["environment", "local", "Local"])
@@ -291,6 +326,32 @@ def test_an_unknown_and_a_revoked_key_are_told_the_same_and_a_new_one_opens_at_o
         assert (revoked.status_code, revoked.content) == (unknown.status_code, unknown.content)
 
 
+def test_a_later_key_of_the_name_inherits_neither_traces_nor_ratings_nor_jobs_nor_rates(
+    locked: Served,
+) -> None:
+    """What belonged to the name would be shown to whoever is given it next."""
+    rights = {"write": True, "requests_per_minute": 6}
+    first = locked.key("reused", **rights)
+    with locked.client(first) as client:
+        asked = {"messages": [{"role": "user", "content": "Who keeps the key of the tide gate?"}]}
+        assert client.post("/v1/chat/completions", json=asked).status_code == 200
+        trace = client.get("/v1/traces").json()["data"][0]["id"]
+        rating = {"trace_id": trace, "rating": "up", "text": "mine alone"}
+        assert client.post("/v1/feedback", json=rating).status_code == 201
+        job = client.post("/v1/documents", files={"file": ("a.bin", b"\0")}).json()["id"]
+        used = client.get("/v1/models")
+        assert client.get(f"/v1/documents/jobs/{job}").status_code == 200
+        assert used.headers["x-ratelimit-remaining-requests"] == "1"
+    KeyFile.in_folder(locked.folder).revoke("reused")
+    with locked.client(locked.key("reused", **rights)) as client:
+        assert client.get("/v1/models").headers["x-ratelimit-remaining-requests"] == "5"
+        assert client.get("/v1/traces").json()["data"] == []
+        assert client.get(f"/v1/traces/{trace}").status_code == 404
+        assert client.post("/v1/feedback", json=rating).status_code == 404
+        assert client.get(f"/v1/documents/jobs/{job}").status_code == 404
+        assert client.get("/v1/documents/jobs").status_code == 200
+
+
 # Constant time
 
 
@@ -343,6 +404,10 @@ def test_a_key_is_made_listed_and_revoked(run: Run, folder: Path) -> None:
     revoked = run("keys", "revoke", "web")
     assert revoked.exit_code == 0 and "the server stays closed" in revoked.stderr
     assert json.loads(run("keys", "list", "--json").stdout)["keys"][0]["revoked"] is not None
+    again = json.loads(run("keys", "add", "web", "--json").stdout)
+    former, present = json.loads(run("keys", "list", "--json").stdout)["keys"]
+    assert former["name"] == present["name"] and former["id"] != present["id"] == again["id"]
+    assert present["id"] in run("keys", "list").stdout
 
 
 def test_a_key_as_json_and_what_may_not_be_combined(run: Run) -> None:

@@ -147,7 +147,8 @@ def fresh(**changed: Any) -> str:
 
 def test_a_request_is_narrowed_to_its_user_and_counted_by_its_key(tmp_path: Path) -> None:
     who = asked(tmp_path, {HEADER: fresh(groups=["board", "secret"])})
-    assert (who.key, who.caller.name) == ("web", "web/ada")
+    (key,) = KeyFile.in_folder(tmp_path).read()
+    assert (who.key, who.caller.name) == (key.identity, f"web#{key.id}/ada")
     assert who.caller.scope.groups == frozenset({"board"})
     assert who.caller.scope.tenants == frozenset({"acme"})
 
@@ -158,7 +159,7 @@ def test_a_bad_token_is_refused_and_plain_headers_mean_nothing(tmp_path: Path) -
     assert (refused.value.status, refused.value.code) == (401, "invalid_user")
     plain = {"x-openwebui-user-role": "admin", "x-openwebui-user-id": "root"}
     (tmp_path / "keys.json").unlink()
-    assert asked(tmp_path, plain).caller.name == "web"
+    assert asked(tmp_path, plain).caller.name.startswith("web#")
 
 
 def test_a_key_for_signed_users_alone_is_refused_without_one(tmp_path: Path) -> None:

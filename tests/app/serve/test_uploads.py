@@ -21,12 +21,17 @@ from ragwright.app.access import reading, writing
 from ragwright.app.console import Console
 from ragwright.app.indexing import rebuild_index
 from ragwright.app.progress import Progress
+from ragwright.app.serve import job_records
 from ragwright.app.serve.errors import HttpError
+from ragwright.app.serve.observations import FILE_NAME, Observations
 from ragwright.app.serve.receiving import Uploads
 from ragwright.app.serve.upload_files import UploadFiles
-from ragwright.app.serve.upload_jobs import MOST_OPEN_OF_KEY, Job, UploadJobs
+from ragwright.app.serve.upload_job import Job
+from ragwright.app.serve.upload_jobs import MOST_OPEN_OF_KEY, UploadJobs
 from ragwright.app.serve.upload_names import LONGEST_NAME, shown_name, stored_name
+from ragwright.app.serve.values import LOCAL
 from ragwright.core.config import Config, with_settings
+from ragwright.core.errors import ServiceError
 from ragwright.core.types import Access
 from ragwright.ingest.discover import SourceFile
 from ragwright.ingest.doctor import examine
@@ -112,7 +117,7 @@ def test_a_search_finds_what_was_uploaded_once_its_job_is_done(clients: dict[str
     assert job["graph_is_due"] is False
     assert any("walrus" in text for text in found(clients["a"], "Who keeps the lamp room?"))
     shown = clients["a"].get(f"/v1/documents/{job['document_id']}").json()
-    assert (shown["title"], shown["metadata"]["name"]) == ("walrus lamp", "walrus_lamp.md")
+    assert (shown["title"], shown["name"]) == ("walrus lamp", "walrus_lamp.md")
     after = clients["root"].get("/v1/documents").json()["data"]
     assert len(after) == len(before) + 1, "an upload prunes no other document"
     listed = clients["a"].get("/v1/documents").json()["data"]
@@ -246,12 +251,15 @@ def test_tenants_with_the_same_file_have_a_document_each(clients: dict[str, http
 
 def test_a_request_that_is_sent_again_is_the_same_job(clients: dict[str, httpx.Client]) -> None:
     key = {"Idempotency-Key": "again-1"}
-    first = send(clients["a"], "The tern returns.", headers=key).json()
+    sent = send(clients["a"], "The tern returns.", headers=key)
+    first = sent.json()
     assert send(clients["a"], "The tern returns.", headers=key).json()["id"] == first["id"]
     other = send(clients["a"], "The tern does not return.", headers=key)
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_key_reused")
-    assert send(clients["b"], "The tern returns.", headers=key).json()["id"] != first["id"]
+    theirs = send(clients["b"], "The tern returns.", headers=key)
+    assert theirs.json()["id"] != first["id"]
     assert send(clients["a"], "x", headers={"Idempotency-Key": "x" * 300}).status_code == 422
+    assert ended(clients["a"], sent)["state"] == ended(clients["b"], theirs)["state"] == "done"
 
 
 @pytest.mark.parametrize("declared", [True, False])
@@ -427,14 +435,15 @@ def test_jobs_are_listed_newest_first_for_their_own_key(clients: dict[str, httpx
 
 def test_a_key_has_so_many_files_waiting_and_another_may_still_send(server: Served, tmp_path: Path) -> None:
     """What is refused leaves no file behind."""
-    jobs = UploadJobs(uploads(server).collection.workspace, UploadFiles(tmp_path), told=lambda _: None)
+    kept = Observations(tmp_path / FILE_NAME, traces=0)
+    workspace = uploads(server).collection.workspace
+    jobs = UploadJobs(
+        workspace, UploadFiles(tmp_path), collection="documents", kept=kept.jobs, told=lambda _: None
+    )
     jobs.close(seconds=0)  # nothing runs: every job stays open
 
     def job(caller: str, number: int) -> Job:
-        path = tmp_path / caller / f"{number}.md"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("x")
-        return Job(SourceFile(path, str(path), path.name), Access(caller), caller, f"{caller}{number}", 1)
+        return waiting(tmp_path / caller / f"{number}.md", caller)
 
     for number in range(MOST_OPEN_OF_KEY):
         jobs.add(job("a", number))
@@ -445,6 +454,108 @@ def test_a_key_has_so_many_files_waiting_and_another_may_still_send(server: Serv
     assert not last.file.path.exists()
     jobs.add(job("b", 0))
     assert jobs.open() == MOST_OPEN_OF_KEY + 1
+    kept.close()
+    lost = job("b", 1)
+    with pytest.raises(ServiceError):
+        jobs.add(lost)
+    assert not lost.file.path.exists(), "a job that would be forgotten is none"
+
+
+def waiting(path: Path, caller: str, document_id: str = "") -> Job:
+    """A job whose file lies there."""
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.write_text("x")
+    file = SourceFile(path, str(path), path.name)
+    return Job(file, Access(caller), caller, document_id or f"{caller} {path.stem}", 1)
+
+
+@pytest.mark.slow  # two servers; those below are quick
+def test_a_job_is_known_after_the_server_s_end_and_one_that_it_interrupted_says_so(
+    new_config: Callable[[], Config], tmp_path: Path
+) -> None:
+    config = new_config()
+    with serving(config) as running, running.client() as client:
+        done = ended(client, send(client, "The whimbrel whistles.", "bird.md"))
+        broken = ended(client, send(client, b"%PDF-1.4 broken", "broken.pdf"))
+        kept: Observations = running.app.state.observations
+        stopped = waiting(tmp_path / "stopped.md", "local")
+        whole = waiting(tmp_path / "whole.md", "local", done["document_id"])
+        elsewhere = waiting(tmp_path / "elsewhere.md", "other")
+        for each in (stopped, whole, elsewhere):
+            each.state = "running"
+            kept.jobs.add(each, collection="documents")  # as if killed before it could say how it ended
+    began = time.time()
+    with serving(config) as running:
+        owner, other = running.key("root", admin=True), running.key("other")
+        with running.client(owner) as client, running.client(other) as stranger:
+            for job in (done, broken):
+                assert client.get(f"/v1/documents/jobs/{job['id']}").json() == job
+            told = client.get(f"/v1/documents/jobs/{stopped.id}").json()
+            assert (told["state"], told["stage"]) == ("failed", "ended")
+            assert told["documents"]["failed"][0]["reason"].endswith("; upload it again")
+            assert began <= told["ended"] <= time.time()
+            told = client.get(f"/v1/documents/jobs/{whole.id}").json()
+            assert (told["state"], told["documents"]["added"]) == ("done", [done["document_id"]])
+            listed = client.get("/v1/documents/jobs").json()["data"]
+            ids = [elsewhere.id, whole.id, stopped.id, broken["id"], done["id"]]
+            assert [each["id"] for each in listed] == ids
+            for name in (*ids, "f" * 32):
+                assert stranger.get(f"/v1/documents/jobs/{name}").status_code == 404
+            assert stranger.get("/v1/documents/jobs").json()["data"] == []
+            assert client.delete(f"/v1/documents/{done['document_id']}").status_code == 200
+            for name in (done["id"], whole.id):  # they tell its name
+                assert client.get(f"/v1/documents/jobs/{name}").status_code == 404
+
+
+def test_of_a_job_that_was_interrupted_the_catalog_knows_what_became(server: Served, tmp_path: Path) -> None:
+    """Its server died before it could say so."""
+    workspace = uploads(server).collection.workspace
+    there = next(iter(workspace.catalog.names()))
+    kept = Observations(tmp_path / FILE_NAME, traces=0)
+    stopped, whole = waiting(tmp_path / "s.md", "a"), waiting(tmp_path / "w.md", "a", there)
+    for each in (stopped, whole):
+        kept.jobs.add(each, collection="documents")
+    jobs = UploadJobs(
+        workspace, UploadFiles(tmp_path), collection="documents", kept=kept.jobs, told=lambda _: None
+    )
+    jobs.settle()
+    told = jobs.record(stopped.id, LOCAL)
+    assert told is not None
+    assert (told["state"], told["stage"], told["documents"]["added"]) == ("failed", "ended", [])
+    assert told["documents"]["failed"][0]["reason"].endswith("; upload it again")
+    told = jobs.record(whole.id, LOCAL)
+    assert told is not None
+    assert (told["state"], told["documents"]["added"], told["documents"]["failed"]) == ("done", [there], [])
+    assert [each["id"] for each in jobs.records(LOCAL, limit=9)] == [whole.id, stopped.id]
+    kept.close()
+
+
+def test_of_each_key_the_last_jobs_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_records, "_KEPT", 3)
+    kept = Observations(tmp_path / FILE_NAME, traces=0)
+    made = [waiting(tmp_path / "x" / f"{number}.md", "a") for number in range(5)]
+    others = [waiting(tmp_path / "y" / "0.md", "b"), waiting(tmp_path / "z" / "0.md", "a")]
+    kept.jobs.add(others[0], collection="documents")
+    kept.jobs.add(others[1], collection="law")
+    for each in made:
+        kept.jobs.add(each, collection="documents")
+    listed = kept.jobs.of(LOCAL, collection="documents", limit=9)
+    assert [each["id"] for each in listed] == [*(job.id for job in reversed(made[2:])), others[0].id]
+    assert kept.jobs.get(others[1].id, LOCAL, collection="law") is not None
+    kept.close()
+
+
+def test_beside_other_servers_only_old_jobs_are_taken_for_interrupted(tmp_path: Path) -> None:
+    kept = Observations(tmp_path / FILE_NAME, traces=0)
+    old, new = waiting(tmp_path / "old.md", "a"), waiting(tmp_path / "new.md", "a")
+    old.created -= 100
+    for each in (old, new):
+        kept.jobs.add(each, collection="documents")
+    now = time.time()
+    kept.jobs.settle("documents", is_there=lambda _: False, before=now - 50, now=now)
+    states = {each["id"]: each["state"] for each in kept.jobs.of(LOCAL, collection="documents", limit=9)}
+    assert states == {old.id: "failed", new.id: "queued"}
+    kept.close()
 
 
 @pytest.mark.slow
@@ -494,6 +605,7 @@ def test_the_first_document_of_an_empty_workspace_can_be_uploaded(
 KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
+from ragwright.app.serve.observations import Observations
 from ragwright.app.serve.opening import Named, opened
 from ragwright.app.serve.receiving import Uploads
 from ragwright.app.serve.multipart import Form
@@ -503,11 +615,13 @@ from ragwright.core.config import Config, with_settings
 workspace, cache, file = sys.argv[1:]
 settings = {"workspace": Path(workspace), "encoder.cache": Path(cache), "encoder.threads": 1}
 with opened([Named("documents", with_settings(Config(), settings))]) as collections:
-    uploads = Uploads(collections.get(None), told=lambda counts: None)
+    kept = Observations.in_folder(Path(workspace), traces=0)
+    uploads = Uploads(collections.get(None), kept=kept.jobs, told=lambda counts: None)
     data = Path(file).read_bytes()
     with uploads.files.incoming() as incoming:
         incoming.file.write(data)
         job = uploads.accept(incoming, Form("long.md", "0" * 64, len(data)), LOCAL)
+    print(job.id, flush=True)
     while job.chunks == 0:
         time.sleep(0.005)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -522,11 +636,14 @@ def test_a_server_that_is_killed_while_it_ingests_leaves_nothing_half(
     lines = (f"Barge {number} carries {number * 7} bales of wool." for number in range(3000))
     file.write_text("\n\n".join(lines), encoding="utf-8")
     arguments = [str(config.workspace), str(config.encoder.cache), str(file)]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False, timeout=120)
+    command = [sys.executable, "-c", KILLED, *arguments]
+    killed = subprocess.run(command, check=False, timeout=120, stdout=subprocess.PIPE, text=True)
     assert killed.returncode == -signal.SIGKILL
     assert list((config.workspace / "uploads").rglob("*.md")), "the killed server kept its file"
     with serving(config) as running, running.client() as client:
         assert files_of(running) == set()
+        interrupted = client.get(f"/v1/documents/jobs/{killed.stdout.strip()}").json()
+        assert "upload it again" in interrupted["documents"]["failed"][0]["reason"]
         listed = client.get("/v1/documents").json()["data"]
         assert len(listed) == 3
         assert "harbour master" in client.post("/v1/retrieve", json={"query": "key of the tide gate"}).text

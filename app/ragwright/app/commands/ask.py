@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,9 +30,12 @@ from ragwright.app.commands.search import (
 from ragwright.app.console import Console, Styled
 from ragwright.app.layout import shortened, tell_text
 from ragwright.app.session import Options
+from ragwright.app.streamed_text import Status, StreamedText, is_watched
 
 if TYPE_CHECKING:
-    from ragwright.core.types import Answer, Citation
+    from ragwright.app.workspace import Workspace
+    from ragwright.core.protocols import Generator
+    from ragwright.core.types import Answer, AnswerRequest, Citation, Scope
 
 _NEAREST_CHARACTERS = 300
 
@@ -55,33 +61,78 @@ def ask(
     Every quote is checked against its document before it is shown. When nothing in the documents supports an
     answer, the nearest passages are listed instead.
     """
-    from ragwright.core.answering import answered
-    from ragwright.core.types import AnswerRequest
-
     given = {"limit": limit, "evidence": evidence, "budget": budget, "mode": mode, "rerank": rerank}
     session = open_search_session(options, given)
-    wanted = parse_filters(filters)
-    with reading(session.config, purpose="ragwright ask", console=session.console) as workspace:
-        hits = workspace.retriever.within(caller_scope(tenant, groups)).search(question, filters=wanted)
-        answer = answered(workspace.generator, AnswerRequest(question, tuple(hits)))
+    console, scope, wanted = session.console, caller_scope(tenant, groups), parse_filters(filters)
+    with reading(session.config, purpose="ragwright ask", console=console) as workspace:
+        answer = _answered(workspace, question, scope=scope, filters=wanted, console=console)
     if options.json:
-        session.console.emit_json({"question": question, "answer": answer})
-    _tell(answer, session.console, explain=explain)
+        console.emit_json({"question": question, "answer": answer})
+    if not is_watched(console):
+        _tell_text(answer, console)
+    _tell_sources(answer, console)
+    if explain:
+        _explain(answer, console)
     return 0
 
 
-def _tell(answer: Answer, console: Console, *, explain: bool) -> None:
+def _answered(
+    workspace: Workspace, question: str, *, scope: Scope, filters: Mapping[str, str], console: Console
+) -> Answer:
+    """The answer; where a person looks on, its text is written as it comes."""
+    from ragwright.core.answering import answered
+    from ragwright.core.types import AnswerRequest
+
+    with Status(console) as status:
+        status.say("searching")
+        hits = workspace.retriever.within(scope).search(question, filters=filters)
+        request = AnswerRequest(question, tuple(hits))
+        status.say("writing")
+        if is_watched(console):
+            return asyncio.run(_streamed(workspace.generator, request, console=console, status=status))
+        return answered(workspace.generator, request)
+
+
+async def _streamed(
+    generator: Generator, request: AnswerRequest, *, console: Console, status: Status
+) -> Answer:
+    """The answer, once its text has been written as it came.
+
+    Raises:
+        ServiceError: See `Generator.stream`; what came before stays written.
+    """
+    from ragwright.core.types import Answer, Delta
+
+    text, answer = StreamedText(console), None
+    try:
+        async with aclosing(generator.stream(request)) as events:
+            async for event in events:
+                if isinstance(event, Delta):
+                    status.clear()
+                    text.add(event.text)
+                elif isinstance(event, Answer):
+                    answer = event
+    finally:
+        status.clear()
+        text.end()
+    if answer is None:
+        raise RuntimeError(f"generator {generator.name} ended without an answer")
+    return answer
+
+
+def _tell_text(answer: Answer, console: Console) -> None:
     for number, part in enumerate(answer.text.split("\n\n")):
         if number:
             console.out("")
         tell_text(console, part)
+
+
+def _tell_sources(answer: Answer, console: Console) -> None:
     if answer.citations:
         console.out("")
         console.out(Styled("The nearest passages" if answer.refused else "Sources", "bold"))
     for citation in answer.citations:
         _tell_citation(citation, console, quote=answer.refused)
-    if explain:
-        _explain(answer, console)
 
 
 def _tell_citation(citation: Citation, console: Console, *, quote: bool) -> None:

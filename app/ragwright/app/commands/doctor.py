@@ -23,15 +23,22 @@ def doctor(options: Options) -> int:
     """Look for damage in the workspace.
 
     Catalog, index and model are checked against one another, chunk by chunk. What is damaged is named, and so
-    is a setting that does not fit the index, each with the command that mends it.
+    is a setting that does not fit the index, each with the command that mends it. A folder that others can
+    open, though keys or uploads are in use, is warned of.
     """
+    from ragwright.app.serve.folder_rights import open_folder
+
     session = open_session(options)
     with reading(session.config, purpose="ragwright doctor", console=session.console) as workspace:
         workspace.live()
         findings = list(_examine(workspace))
         counts = workspace.catalog.counts(workspace.live()[0])
+    open_to_others = open_folder(workspace.folder, has_keys=session.config.server.api_key is not None)
     if options.json:
-        session.console.emit_json({"findings": findings, "counts": counts})
+        warnings = [open_to_others] if open_to_others else []
+        session.console.emit_json({"findings": findings, "counts": counts, "warnings": warnings})
+    if open_to_others:
+        session.console.complain(Styled("warning: ", "yellow"), open_to_others)
     _tell(findings, session.console)
     if not findings:
         session.console.out(

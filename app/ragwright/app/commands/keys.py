@@ -14,32 +14,37 @@ if TYPE_CHECKING:
     from ragwright.app.serve.key_file import KeyFile
     from ragwright.app.serve.keys import Key
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="Names it in lists, logs and traces.")]
+_Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Names it in lists and, with its id, in logs and traces.")
+]
+_Tenant = Annotated[
+    str, typer.Option("--tenant", metavar="TENANT", help="Whose documents it sees; else nobody's.")
+]
+_Groups = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="GROUP", help="Sees documents of this group, too; repeatable."),
+]
+_Write = Annotated[bool, typer.Option("--write", help="May upload and delete documents.")]
+_Admin = Annotated[bool, typer.Option("--admin", help="Sees and may do everything, whoever's it is.")]
+_Users = Annotated[
+    bool, typer.Option("--signed-users", help="Wants the signed user header with every request.")
+]
+_Rate = Annotated[
+    int | None,
+    typer.Option("--requests-per-minute", metavar="COUNT", min=1, help="Else as configured."),
+]
 
 
 def add_key(
     options: Options,
     name: _Name,
     *,
-    tenant: Annotated[
-        str, typer.Option("--tenant", metavar="TENANT", help="Whose documents it sees; else nobody's.")
-    ] = "",
-    group: Annotated[
-        list[str] | None,
-        typer.Option("--group", metavar="GROUP", help="Sees documents of this group, too; repeatable."),
-    ] = None,
-    write: Annotated[bool, typer.Option("--write", help="May upload and delete documents.")] = False,
-    admin: Annotated[
-        bool, typer.Option("--admin", help="Sees and may do everything, whoever's it is.")
-    ] = False,
-    signed_users: Annotated[
-        bool,
-        typer.Option("--signed-users", help="Wants the signed user header with every request."),
-    ] = False,
-    requests_per_minute: Annotated[
-        int | None,
-        typer.Option("--requests-per-minute", metavar="COUNT", min=1, help="Else as configured."),
-    ] = None,
+    tenant: _Tenant = "",
+    group: _Groups = None,
+    write: _Write = False,
+    admin: _Admin = False,
+    signed_users: _Users = False,
+    requests_per_minute: _Rate = None,
 ) -> int:
     """Make an API key, and show it this once.
 
@@ -48,12 +53,7 @@ def add_key(
     """
     from ragwright.app.serve.keys import Key, digest_of, new_secret
 
-    if admin and (tenant or group):
-        raise InputError("an admin key sees every tenant and group; leave out --tenant and --group")
-    if admin and signed_users:
-        raise InputError(
-            "an admin key sees every tenant, which signed users must not; leave out --admin or --signed-users"
-        )
+    _check_admin(admin=admin, narrowed=bool(tenant or group), signed_users=signed_users)
     session, secret = open_session(options), new_secret()
     key = Key(
         name=name,
@@ -65,12 +65,26 @@ def add_key(
         users=signed_users,
         requests_per_minute=requests_per_minute,
     )
-    _file(session).add(key)
+    kept = _file(session).add(key)
     if options.json:
-        session.console.emit_json({"name": name, "key": secret})
+        session.console.emit_json({"name": name, "id": kept.id, "key": secret})
     session.console.out(secret)
     session.console.note("this is shown once; send it as: Authorization: Bearer KEY")
     return 0
+
+
+def _check_admin(*, admin: bool, narrowed: bool, signed_users: bool) -> None:
+    """Refuse what an admin key cannot be.
+
+    Raises:
+        InputError: It is asked for.
+    """
+    if admin and narrowed:
+        raise InputError("an admin key sees every tenant and group; leave out --tenant and --group")
+    if admin and signed_users:
+        raise InputError(
+            "an admin key sees every tenant, which signed users must not; leave out --admin or --signed-users"
+        )
 
 
 def list_keys(options: Options) -> int:
@@ -82,7 +96,8 @@ def list_keys(options: Options) -> int:
     if not keys:
         session.console.out("there is no key; next: ragwright keys add NAME")
         return 0
-    session.console.table(["name", "tenant", "groups", "may", "made", "revoked"], [_row(key) for key in keys])
+    columns = ["name", "id", "tenant", "groups", "may", "made", "revoked"]
+    session.console.table(columns, [_row(key) for key in keys])
     return 0
 
 
@@ -114,6 +129,7 @@ def _rights(key: Key) -> list[str]:
 def _row(key: Key) -> list[str]:
     return [
         key.name,
+        key.id,
         key.tenant,
         ", ".join(key.groups),
         ", ".join(_rights(key)),
@@ -125,6 +141,7 @@ def _row(key: Key) -> list[str]:
 def _as_document(key: Key) -> dict[str, object]:
     return {
         "name": key.name,
+        "id": key.id,
         "tenant": key.tenant,
         "groups": key.groups,
         "rights": _rights(key),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ragwright.app.commands.search import caller_scope
+from ragwright.app.commands.serve import Further, keyring_of, url_of, warn_of_rights
 from ragwright.app.console import Styled
 from ragwright.app.session import Options, Session, open_session
 from ragwright.core.errors import InputError, MissingExtra, RagwrightError
@@ -27,33 +28,36 @@ if TYPE_CHECKING:
 PURPOSE = "ragwright mcp"
 _LAST_SECONDS = 1.0  # for what still runs when the command is told to end
 
+_Http = Annotated[bool, typer.Option("--http", help="Serve over HTTP, not stdin and stdout.")]
+_Host = Annotated[
+    str | None, typer.Option("--host", metavar="ADDRESS", help="With --http: address to listen at.")
+]
+_Port = Annotated[
+    int | None, typer.Option("--port", metavar="PORT", help="With --http: port; 0 takes a free one.")
+]
+_Tenant = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant",
+        metavar="NAME",
+        help="Without --http: tell only what this tenant may see; without this and --group everything.",
+    ),
+]
+_Groups = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="NAME", help="A group of the tenant that is in; repeatable."),
+]
+
 
 def mcp(
     options: Options,
     *,
-    http: Annotated[bool, typer.Option("--http", help="Serve over HTTP, not stdin and stdout.")] = False,
-    host: Annotated[
-        str | None, typer.Option("--host", metavar="ADDRESS", help="With --http: address to listen at.")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option("--port", metavar="PORT", help="With --http: port; 0 takes a free one.")
-    ] = None,
-    tenant: Annotated[
-        str | None,
-        typer.Option(
-            "--tenant",
-            metavar="NAME",
-            help="Without --http: tell only what this tenant may see; without this and --group everything.",
-        ),
-    ] = None,
-    groups: Annotated[
-        list[str] | None,
-        typer.Option("--group", metavar="NAME", help="A group of the tenant that is in; repeatable."),
-    ] = None,
-    collection: Annotated[
-        list[str] | None,
-        typer.Option("--collection", metavar="NAME=FOLDER", help="A further workspace; repeatable."),
-    ] = None,
+    http: _Http = False,
+    host: _Host = None,
+    port: _Port = None,
+    tenant: _Tenant = None,
+    groups: _Groups = None,
+    collection: Further = None,
 ) -> int:
     """Let an assistant search the documents (MCP).
 
@@ -171,7 +175,6 @@ def _addresses_of(session: Session) -> Callable[[Collection], Addresses]:
 
 
 def _serve_http(session: Session, named: Sequence[Named]) -> int:
-    from ragwright.app.commands.serve import keyring_of
     from ragwright.app.serve import health, mcp_route
     from ragwright.app.serve.authentication import Authentication
     from ragwright.app.serve.opening import opened
@@ -179,6 +182,7 @@ def _serve_http(session: Session, named: Sequence[Named]) -> int:
 
     settings, keyring = session.config.server, keyring_of(session)
     Authentication(keyring, settings)  # refuses before anything is loaded
+    warn_of_rights(session, named, has_keys=keyring.needed)
     with (
         Watchdog() as watchdog,
         closing(bound_socket(settings.host, settings.port)) as listening,
@@ -199,8 +203,6 @@ def _serve_http(session: Session, named: Sequence[Named]) -> int:
 
 def _teller(session: Session, listening: socket.socket) -> Callable[[], None]:
     """Tells, once called, where the server is."""
-    from ragwright.app.commands.serve import url_of
-
     url = f"{session.config.server.public_url or url_of(listening)}/mcp"
 
     def tell() -> None:

@@ -16,10 +16,16 @@ from ragwright.app.session import Options, Session, open_session
 
 if TYPE_CHECKING:
     from ragwright.app.serve.authentication import Keyring
+    from ragwright.app.serve.opening import Named
 
 _KEY = "needed; ragwright keys list shows their names"
 _NO_KEY = "none needed on this machine, and no other is served; ragwright keys add NAME makes one"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+Further = Annotated[
+    list[str] | None,
+    typer.Option("--collection", metavar="NAME=FOLDER", help="A further workspace; repeatable."),
+]
 
 
 def serve(
@@ -31,10 +37,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", metavar="PORT", help="Port to listen at; 0 takes a free one.")
     ] = None,
-    collection: Annotated[
-        list[str] | None,
-        typer.Option("--collection", metavar="NAME=FOLDER", help="A further workspace; repeatable."),
-    ] = None,
+    collection: Further = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> int:
     """Answer questions over HTTP.
@@ -61,6 +64,7 @@ def _serve(session: Session, further: Sequence[str], *, open_page: bool) -> int:
     settings, keyring = session.config.server, keyring_of(session)
     Authentication(keyring, settings)  # refuses before anything is loaded
     named = named_workspaces(session, further)
+    warn_of_rights(session, named, has_keys=keyring.needed)
     with (
         Watchdog() as watchdog,
         closing(bound_socket(settings.host, settings.port)) as listening,
@@ -88,6 +92,15 @@ def keyring_of(session: Session) -> Keyring:
     own = session.config.server.api_key
     file = KeyFile.in_folder(session.config.workspace)
     return Keyring(file, own=own.get_secret_value() if own else None)
+
+
+def warn_of_rights(session: Session, named: Sequence[Named], *, has_keys: bool) -> None:
+    """Tell of every workspace that other users of the machine can read past the keys."""
+    from ragwright.app.serve.folder_rights import open_folder
+
+    for each in named:
+        if problem := open_folder(each.config.workspace, has_keys=has_keys):
+            session.console.complain(Styled("warning: ", "yellow"), problem)
 
 
 def _teller(

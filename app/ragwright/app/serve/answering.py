@@ -160,12 +160,17 @@ class AnswerService:
 
     async def _hits(self, progress: _Progress) -> list[Hit]:
         ask = replace(progress.ask, question=progress.query)
-        found = await self.find(ask, progress.caller, progress.collection)
-        if found is None:
-            return []
-        started = time.perf_counter()
-        hits = await self.in_thread(lambda: found.hits(share=ask.evidence, budget=ask.budget))
-        progress.seconds |= {**found.seconds, "evidence": time.perf_counter() - started}
+
+        def search() -> tuple[list[Hit], dict[str, float]]:
+            found = _found(ask, progress.caller, progress.collection)
+            if found is None:
+                return [], {}
+            started = time.perf_counter()
+            hits = found.hits(share=ask.evidence, budget=ask.budget)
+            return hits, {**found.seconds, "evidence": time.perf_counter() - started}
+
+        hits, seconds = await self.in_thread(search)
+        progress.seconds |= seconds
         return hits
 
     async def find(self, ask: Ask, caller: Caller, collection: Collection | None = None) -> Finding | None:
@@ -175,15 +180,16 @@ class AnswerService:
             InputError, ServiceError: As `stream`.
         """
         chosen = collection or self.collections.get(ask.collection)
-
-        def search() -> Finding | None:
-            if chosen.workspace.existing_live() is None:
-                return None
-            retriever = chosen.workspace.retriever.within(caller.scope)
-            return retriever.find(ask.question, limit=ask.limit, filters=ask.filters)
-
-        return await self.in_thread(search)
+        return await self.in_thread(lambda: _found(ask, caller, chosen))
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """What a call returns that keeps the processor busy, made in one of the service's threads."""
         return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=self._threads)
+
+
+def _found(ask: Ask, caller: Caller, collection: Collection) -> Finding | None:
+    """What a question finds, asked in the thread that calls; see `AnswerService.find`."""
+    with collection.workspace.asked() as retriever:
+        if retriever is None:
+            return None
+        return retriever.within(caller.scope).find(ask.question, limit=ask.limit, filters=ask.filters)

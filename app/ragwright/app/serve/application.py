@@ -19,6 +19,7 @@ from ragwright.app.serve import (
     mcp_route,
     models,
     page,
+    promotions,
     rerank,
     retrieve,
     traces,
@@ -31,12 +32,14 @@ from ragwright.app.serve.described import described
 from ragwright.app.serve.draining import Draining
 from ragwright.app.serve.entrance import Entrance
 from ragwright.app.serve.error_handlers import install
+from ragwright.app.serve.forgetting import forget_gone
 from ragwright.app.serve.health import ReadinessCheck
 from ragwright.app.serve.limits import Gate, Limits
 from ragwright.app.serve.logs import AccessLog
 from ragwright.app.serve.metrics import Metrics
 from ragwright.app.serve.origins import Origins
 from ragwright.app.serve.places import Places
+from ragwright.app.serve.promotion_jobs import PromotionJobs
 from ragwright.app.serve.rates import Rates
 from ragwright.app.serve.receiving import uploads_of
 
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
 _ALL = (
     *(chat, models, embeddings, rerank, retrieve),
     *(uploads, documents, viewer, feedback, traces),  # uploads first: /v1/documents/jobs is no document
-    *(mcp_route, health, page),
+    *(promotions, mcp_route, health, page),
 )
 ROUTES = tuple(part.router for part in _ALL)
 
@@ -83,34 +86,45 @@ def create_app(
     """
     limits, metrics = _limits(config.server, keyring), Metrics()
     log = AccessLog(questions=config.server.log_questions)
-    receiving = uploads_of(collections, metrics)
-    app = FastAPI(
-        docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=partial(_life, limits, receiving)
-    )
-    app.state.settings = config.server
+    forget_gone(observations, collections)
+    receiving = uploads_of(collections, metrics, kept=observations.jobs)
+    promoting = PromotionJobs()
+    life = partial(_life, limits, receiving, promoting)
+    app = FastAPI(docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=life)
     app.state.limits = limits
     app.state.metrics = metrics
     app.state.observations = observations
     app.state.uploads = receiving
+    app.state.promotions = promoting
     app.state.page_images = viewer.PageImages()
     app.state.readiness = ReadinessCheck(collections, limits.draining)
-    keep = _keep(metrics, log, observations, telemetry)
-    app.state.service = _service(collections, config, keep=keep)
-    metrics.watch("ragwright_requests_at_work", "Requests at work.", lambda: limits.places.at_work)
-    metrics.watch("ragwright_requests_waiting", "Requests that wait for a place.", limits.places.waiting)
+    app.state.service = _service(collections, config, keep=_keep(metrics, log, observations, telemetry))
     for part in routes:
         app.include_router(part())
+    _guard(app, limits, log=log, metrics=metrics)
+    return app
+
+
+def _guard(app: FastAPI, limits: Limits, *, log: AccessLog, metrics: Metrics) -> None:
+    """Put the gate before every route, and the entrance before everything; then describe what is there."""
+    metrics.watch("ragwright_requests_at_work", "Requests at work.", lambda: limits.places.at_work)
+    metrics.watch("ragwright_requests_waiting", "Requests that wait for a place.", limits.places.waiting)
     app.add_middleware(Gate, limits=limits)
     install(app)
     app.add_middleware(Entrance, log=log, metrics=metrics)
     app.openapi_schema = described(app)
-    return app
 
 
 @asynccontextmanager
-async def _life(limits: Limits, receiving: Mapping[str, Uploads], _: FastAPI) -> AsyncGenerator[None, None]:
-    """What happens beside the requests: at the end, an upload that is being ingested gets the time left."""
+async def _life(
+    limits: Limits, receiving: Mapping[str, Uploads], promoting: PromotionJobs, _: FastAPI
+) -> AsyncGenerator[None, None]:
+    """What happens beside the requests: at the end, an upload that is being ingested gets the time left.
+
+    A promotion is broken off.
+    """
     yield
+    await anyio.to_thread.run_sync(partial(promoting.close, seconds=limits.draining.left()))
     for each in receiving.values():
         await anyio.to_thread.run_sync(partial(each.jobs.close, seconds=limits.draining.left()))
 

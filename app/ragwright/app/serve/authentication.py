@@ -35,7 +35,7 @@ class Asking:
 
     Attributes:
         caller: What they may see and do.
-        key: Name of the key, which limits count by; the users of one front end share it.
+        key: Name and id of the key, which limits count by; the users of one front end share it.
     """
 
     caller: Caller
@@ -146,7 +146,7 @@ class Authentication:
         key = matching(keys, presented)
         if key is None or key.revoked is not None:
             raise HttpError(401, "the API key is not known here", code="invalid_api_key", headers=_CHALLENGE)
-        return Asking(self._of_user(key, headers.get(HEADER)), key.name)
+        return Asking(self._of_user(key, headers.get(HEADER)), key.identity)
 
     def is_own_machine(self, headers: Mapping[str, str], peer: str | None) -> bool:
         """Whether the request comes from this machine itself, as far as can be told."""

@@ -27,7 +27,7 @@ def service(request: Request) -> AnswerService:
 
 def settings(request: Request) -> ServerConfig:
     """The `[server]` section."""
-    server: ServerConfig = request.app.state.settings
+    server: ServerConfig = request.app.state.limits.settings
     return server
 
 

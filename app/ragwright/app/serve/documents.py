@@ -34,7 +34,7 @@ class DocumentSummary(BaseModel):
     id: str
     object: Literal["document"] = "document"
     title: str
-    source: str = Field(description="Where it came from.")
+    source: str = Field(description="Where it came from; of an uploaded file a place of the server's own.")
     name: str | None = Field(description="Of an uploaded file, as its sender called it.")
     characters: int
     bytes: int
@@ -80,7 +80,8 @@ class DocumentView(BaseModel):
     object: Literal["document"] = "document"
     collection: str
     title: str
-    source: str
+    source: str = Field(description="Where it came from; of an uploaded file a place of the server's own.")
+    name: str | None = Field(description="Of an uploaded file, as its sender called it.")
     media_type: str | None
     metadata: dict[str, str]
     groups: list[str]
@@ -212,6 +213,7 @@ def view(document: Document, span: Span, *, collection: str, who: Caller) -> Doc
         collection=collection,
         title=document.title,
         source=document.source,
+        name=document.metadata.get("name"),
         media_type=media_type(document),
         metadata=dict(document.metadata),
         groups=list(document.access.groups),

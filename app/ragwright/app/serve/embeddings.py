@@ -79,7 +79,8 @@ def router() -> APIRouter:
         texts = _texts(body.input)
 
         def encoded() -> bytes:  # a million numbers take a while to write down, too
-            return to_json(_embeddings(every.of(collection), texts, body))
+            name = body.model or encoder_name(collection)
+            return to_json(_embeddings(every.of(collection), texts, body, name=name))
 
         return Response(await answers.in_thread(encoded), media_type="application/json")
 
@@ -99,7 +100,7 @@ def _collection(collections: Collections, model: str | None) -> Collection:
 
 def encoder_name(collection: Collection) -> str:
     """Name of a collection's encoder, as callers see it: a folder's without the way to it."""
-    name = collection.workspace.config.encoder.model
+    name = collection.workspace.models.encoder_name
     return PurePath(name).name if name.startswith((".", "/", "~")) else name
 
 
@@ -128,7 +129,9 @@ def _check_characters(text: str, place: int) -> None:
         raise HttpError(422, f"input {place}: {error}", param=f"input.{place}") from None
 
 
-def _embeddings(vectors: TextVectors, texts: Sequence[str], body: EmbeddingRequest) -> dict[str, Any]:
+def _embeddings(
+    vectors: TextVectors, texts: Sequence[str], body: EmbeddingRequest, *, name: str
+) -> dict[str, Any]:
     kind: Kind = body.input_type or "passage"
     dimension = vectors.encoder.dimension
     if body.dimensions is not None and body.dimensions > dimension:
@@ -144,7 +147,7 @@ def _embeddings(vectors: TextVectors, texts: Sequence[str], body: EmbeddingReque
             {"object": "embedding", "index": place, "embedding": _base64(row) if packed else row.tolist()}
             for place, row in enumerate(rows)
         ],
-        "model": body.model or vectors.encoder.model.name,
+        "model": name,
         "usage": {"prompt_tokens": sum(tokens), "total_tokens": sum(tokens)},
     }
 

@@ -73,7 +73,7 @@ class FeedbackKept(BaseModel):
     reasons: list[str]
     text: str
     at: float = Field(description="Seconds since 1970.")
-    caller: str = Field(description="Name of the key.")
+    caller: str = Field(description="Name and id of the key.")
     extra: dict[str, Any]
 
 

@@ -129,9 +129,10 @@ def _sees_all(request: Request) -> bool:
 
 async def _problem(collection: Collection) -> tuple[str, RagwrightError | None]:
     def look() -> None:
-        live = collection.workspace.existing_live()
-        if live is not None:  # an empty workspace waits for its first upload
-            collection.workspace.open_index(*live).count()
+        with collection.workspace.in_use() as found:
+            if found is not None:  # an empty workspace waits for its first upload
+                _, _, index = found
+                index.count()
 
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):

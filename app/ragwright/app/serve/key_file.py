@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from ragwright.app.serve.keys import RESERVED, Key
+from ragwright.app.serve.keys import RESERVED, Key, new_id
 from ragwright.core.errors import InputError
 
 FILE_NAME = "keys.json"
@@ -49,24 +49,26 @@ class KeyFile:
                 f"{self.path} holds no list of keys; restore it, or delete it and make new keys"
             ) from None
 
-    def add(self, key: Key) -> None:
-        """Keep a key; its name is its own for ever, since traces and uploads belong to a name.
+    def add(self, key: Key) -> Key:
+        """Keep a key; its name may have been that of a revoked one, which it is told from by its id.
+
+        Returns:
+            The key with its id, and the time.
 
         Raises:
-            InputError: There is or was a key of this name, the name is the server's own, or the file cannot
-                be read or written.
+            InputError: There is a key of this name, the name is the server's own, or the file cannot be read
+                or written.
         """
         if key.name.casefold() in RESERVED:
             raise InputError(f"{key.name} is a name of the server's own; choose another name")
+        kept = replace(key, id=new_id(), created=_now())
         with self._changing() as keys:
-            former = next((each for each in keys if each.name == key.name), None)
-            if former is not None and former.revoked is not None:
+            if any(each.name == key.name and each.revoked is None for each in keys):
                 raise InputError(
-                    f"a revoked key was called {key.name}, and its traces stay; choose another name"
+                    f"there is a key {key.name} already; revoke it first, or choose another name"
                 )
-            if former is not None:
-                raise InputError(f"there is a key {key.name} already; choose another name")
-            self._write([*keys, replace(key, created=_now())])
+            self._write([*keys, kept])
+        return kept
 
     def revoke(self, name: str) -> None:
         """Let a key open nothing any more; servers that run notice at their next request.
@@ -75,10 +77,11 @@ class KeyFile:
             InputError: There is no such key, or the file cannot be read or written.
         """
         with self._changing() as keys:
-            if not any(each.name == name and each.revoked is None for each in keys):
+            meant = [each for each in keys if each.name == name and each.revoked is None]
+            if not meant:
                 known = ", ".join(each.name for each in keys if each.revoked is None)
                 raise InputError(f"there is no key {name!r}; there is: {known or 'none'}")
-            self._write([replace(k, revoked=_now()) if k.name == name else k for k in keys])
+            self._write([replace(each, revoked=_now()) if each in meant else each for each in keys])
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[Key, ...]]:
@@ -109,7 +112,7 @@ class KeyFile:
 def _key(entry: dict[str, Any]) -> Key:
     """A key of the file; whatever does not fit is one of the errors that `read` knows."""
     key = Key(**{**entry, "groups": tuple(entry["groups"])})
-    texts = (key.digest, key.tenant, *key.groups)
+    texts = (key.digest, key.id, key.tenant, *key.groups)
     flags = (key.write, key.admin, key.users)
     if not all(isinstance(each, str) for each in texts) or not all(isinstance(each, bool) for each in flags):
         raise TypeError("a key holds a value of another type")

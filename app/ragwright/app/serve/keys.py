@@ -21,8 +21,10 @@ PREFIX = "rw-"
 ENVIRONMENT = "environment"
 """Name of the key that the environment brings."""
 RESERVED = frozenset({ENVIRONMENT, LOCAL.name})
-"""Names of callers that no key of the file may have: traces and uploads belong to a name."""
+"""Names of callers that no key of the file may have: they are told from others by nothing else."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_ID = re.compile(r"[0-9a-f]{16}")
+_ID_BEHIND = "#"  # in no name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,9 @@ class Key:
     """What is known of a key.
 
     Attributes:
-        name: Names it in lists, logs and traces.
+        name: What people call it; another key may be called so once this one is revoked.
         digest: SHA-256 of the key, in hex.
+        id: Random, 16 hex digits; "" for a key that was made before keys had one, and for the environment's.
         tenant: Whose documents it sees, and who owns what it uploads.
         groups: Which restricted documents of the tenant it sees, beside the open ones.
         write: Whether it may upload and delete.
@@ -44,6 +47,7 @@ class Key:
 
     name: str
     digest: str
+    id: str = ""
     tenant: str = ""
     groups: tuple[str, ...] = ()
     write: bool = False
@@ -59,7 +63,7 @@ class Key:
         Raises:
             InputError: The name holds other characters than letters, digits and `. _ @ -`, or is too long; or
                 no document could have this tenant or these groups; or an admin key has a tenant, groups or
-                signed users.
+                signed users; or the id is none.
         """
         if not _NAME.fullmatch(self.name):
             raise InputError(
@@ -68,6 +72,8 @@ class Key:
             )
         if self.admin and (self.users or self.tenant or self.groups):
             raise InputError("a key that may do everything has no tenant, no groups and no signed users")
+        if self.id and not _ID.fullmatch(self.id):
+            raise InputError(f"the key {self.name} has the id {self.id!r}; wanted 16 hex digits")
         _ = self.access
 
     @property
@@ -75,11 +81,20 @@ class Key:
         """Who may see what is uploaded with it."""
         return Access(self.tenant, self.groups)
 
+    @property
+    def identity(self) -> str:
+        """Name and id, such as `web#1f3a9c0d2e4b5a67`, which no other key ever has.
+
+        Traces, jobs, ratings and rates belong to it, so that a later key of the same name inherits nothing.
+        A key without an id has its name alone, which no key with one can have.
+        """
+        return f"{self.name}{_ID_BEHIND}{self.id}" if self.id else self.name
+
     def caller(self) -> Caller:
         """Whoever brings this key."""
         own = Scope(frozenset({self.tenant}), frozenset(self.groups))
         return Caller(
-            name=self.name,
+            name=self.identity,
             scope=OWNER if self.admin else own,
             access=self.access,
             may_write=self.write or self.admin,
@@ -91,6 +106,11 @@ class Key:
 def new_secret() -> str:
     """A key that nobody has: `rw-` and 256 random bits."""
     return PREFIX + secrets.token_urlsafe(32)
+
+
+def new_id() -> str:
+    """An id that no key has: 64 random bits in hex."""
+    return secrets.token_hex(8)
 
 
 def digest_of(secret: str) -> str:

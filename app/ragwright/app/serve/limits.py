@@ -102,7 +102,7 @@ class Gate:
         await self._with_key(request, self._identify(request))
 
     def _identify(self, request: _Request) -> str:
-        """Find out who asks, and count it; returns the name of the key."""
+        """Find out who asks, and count it; returns the key's name and id."""
         limits = self._limits
         if request.rule.local and limits.authentication.is_own_machine(request.headers, request.peer):
             request.scope["state"]["caller"] = LOCAL

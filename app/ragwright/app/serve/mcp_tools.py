@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ragwright.app.serve.citing import Addresses
     from ragwright.app.serve.collections import Collection, Collections
     from ragwright.app.serve.values import Caller
-    from ragwright.core.types import Document, Scope
+    from ragwright.core.types import Chunk, Document, Scope
 
 MOST_HITS = 50
 AROUND = 2_000
@@ -204,18 +204,27 @@ def named_place(name: str, collections: Collections, scope: Scope) -> tuple[Coll
     return collection, place
 
 
+def _chunk(collection: Collection, key: str, scope: Scope) -> Chunk | None:
+    """A chunk that a scope allows and that belongs to a document."""
+    with collection.workspace.in_use() as found:
+        if found is None:
+            return None
+        version, _, index = found
+        stored = index.fetch([key]).get(key)
+        hidden = key in collection.workspace.catalog.strays(version)
+    return None if stored is None or hidden or not scope.allows(stored.access) else stored.chunk
+
+
 def _place(collection: Collection, key: str, scope: Scope) -> Place | None:
     catalog = collection.workspace.catalog
-    live = collection.workspace.existing_live()
-    if live is None:
+    if collection.workspace.existing_live() is None:
         return None
     if not _CHUNK_ID.fullmatch(key):
         document = catalog.visible(key, scope)
         return None if document is None else Place(document, None)
-    stored = collection.workspace.open_index(*live).fetch([key]).get(key)
-    if stored is None or not scope.allows(stored.access) or key in catalog.strays(live[0]):
+    chunk = _chunk(collection, key, scope)
+    if chunk is None:
         return None
-    chunk = stored.chunk
     document = catalog.visible(chunk.span.document_id, scope)
     # Another version of the document may have been committed since the index was asked.
     if document is None or document.text[chunk.span.start : chunk.span.end] != chunk.text:

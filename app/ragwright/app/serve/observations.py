@@ -9,22 +9,28 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from ragwright.app.serve.observation_file import ObservationFile, opened, packed, storable
+from ragwright.app.serve.job_records import JobRecords, remove_jobs
+from ragwright.app.serve.mentions import insert_mentions, mentioned, remove_text, without_gone
+from ragwright.app.serve.observation_file import (
+    ObservationFile,
+    caller_parameters,
+    of_caller,
+    opened,
+    packed,
+    storable,
+)
 from ragwright.app.serve.trace_record import (
     Record,
-    documents_of,
     exported,
-    may_quote_any,
     shown,
     shown_summary,
     summary_of,
     trace_record,
-    without_documents,
-    without_history,
 )
 from ragwright.app.serve.values import Caller, Feedback, Trace
 from ragwright.core.errors import IndexDamaged, InputError, ServiceError
@@ -33,7 +39,7 @@ Rated = Literal["up", "down", "any"]
 
 FILE_NAME = "observations.sqlite3"
 _PRUNED_EVERY = 100
-_ANY_DOCUMENT = ""  # mentioned where the text of documents that are not named may stand
+_LONGEST_ANSWER_SECONDS = 3600.0  # no answer that began earlier is still being made
 _LOGGER = logging.getLogger("ragwright")
 
 
@@ -58,11 +64,13 @@ class Observations:
         self._file = ObservationFile(file)
         self._most = traces
         self._since_pruned = 0
+        self._forgotten: dict[str, float] = {}  # seconds since 1970, by document
+        self.jobs = JobRecords(self._file)
 
     @classmethod
     def in_folder(cls, workspace: Path, *, traces: int) -> Observations:
-        """The observations of a workspace folder."""
-        workspace.mkdir(parents=True, exist_ok=True)
+        """The observations of a workspace folder, which is made for its owner alone when absent."""
+        workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
         return cls(workspace / FILE_NAME, traces=traces)
 
     # Traces
@@ -74,7 +82,8 @@ class Observations:
         record = trace_record(trace)
         try:
             with self._file.writing() as connection:
-                _insert_trace(connection, record)
+                gone = [each for each, at in self._forgotten.items() if at >= trace.at]
+                _insert_trace(connection, without_gone(record, gone))
                 self._prune(connection)
         except (ServiceError, IndexDamaged) as error:
             _LOGGER.warning("trace %s is not kept: %s", trace.id, error)
@@ -85,9 +94,8 @@ class Observations:
         Callers see the traces of their own key; those that see everything, all of them.
         """
         with self._file.reading() as connection:
-            row = connection.execute(
-                "SELECT body FROM traces WHERE id = :id" + _own(caller), _parameters(caller, id=trace_id)
-            ).fetchone()
+            query = "SELECT body FROM traces WHERE id = :id" + of_caller(caller)
+            row = connection.execute(query, caller_parameters(caller, id=trace_id)).fetchone()
             if row is None:
                 return None
             ratings = _ratings(connection, trace_id)
@@ -117,9 +125,9 @@ class Observations:
             earlier answer), `refused` (None: no answer), `error`, `seconds`, `citations` (their number), `up`
             and `down` (of ratings).
         """
-        wanted = "SELECT id, summary FROM traces WHERE 1" + _own(caller)
+        wanted = "SELECT id, summary FROM traces WHERE 1" + of_caller(caller)
         if before is not None:
-            wanted += " AND number < (SELECT number FROM traces WHERE id = :before" + _own(caller) + ")"
+            wanted += " AND number < (SELECT number FROM traces WHERE id = :before" + of_caller(caller) + ")"
         if refused is not None:
             wanted += " AND refused = :refused"
         if rated is not None:
@@ -128,28 +136,30 @@ class Observations:
                 " AND (:rating = 0 OR rating = :rating))"
             )
         rating = {"up": 1, "down": -1}.get(rated or "", 0)
-        given = _parameters(caller, before=before, refused=refused, rating=rating, limit=limit)
+        given = caller_parameters(caller, before=before, refused=refused, rating=rating, limit=limit)
         with self._file.reading() as connection:
             rows = connection.execute(wanted + " ORDER BY number DESC LIMIT :limit", given).fetchall()
             told = [(key, shown_summary(json.loads(summary), caller)) for key, summary in rows]
             return [{**summary, **_counts(connection, key)} for key, summary in told]
 
+    def mentioned(self, collection: str) -> set[str]:
+        """Ids of the documents that the traces of a collection mention."""
+        with self._file.reading() as connection:
+            return mentioned(connection, collection)
+
     def forget(self, document_ids: Collection[str]) -> None:
-        """Remove the text of documents from every trace, and from the file."""
+        """Remove the text of documents from every trace, and from the file; and the uploads that they were.
+
+        Answers that are being made meanwhile are kept without it.
+        """
+        if not document_ids:
+            return
         with self._file.writing() as connection:
-            for document_id in (_ANY_DOCUMENT, *document_ids) if document_ids else ():
-                rows = connection.execute(
-                    "SELECT number, summary, body FROM traces NATURAL JOIN mentions WHERE document_id = ?",
-                    (document_id,),
-                ).fetchall()
-                for number, summary, body in rows:
-                    left = _redacted(opened(body), document_id)
-                    told = {**json.loads(summary), "query": summary_of(left)["query"]}
-                    connection.execute(
-                        "UPDATE traces SET body = ?, summary = ? WHERE number = ?",
-                        (packed(left), json.dumps(told), number),
-                    )
-                connection.execute("DELETE FROM mentions WHERE document_id = ?", (document_id,))
+            now = time.time()
+            recent = {k: at for k, at in self._forgotten.items() if at > now - _LONGEST_ANSWER_SECONDS}
+            self._forgotten = {**recent, **dict.fromkeys(document_ids, now)}
+            remove_text(connection, document_ids)
+            remove_jobs(connection, document_ids)
         self._file.empty_log()
 
     # Feedback
@@ -200,13 +210,16 @@ class Observations:
             )
             return [{"trace_id": row[1], **_rating(row)} for row in rows]
 
-    def export(self) -> Iterator[Record]:
+    def export(self, visible: Callable[[Record], Record]) -> Iterator[Record]:
         """Every rated answer, oldest first, as training may take it once a person has reviewed it.
+
+        Args:
+            visible: Leaves of a trace what may be told of it; see `forgetting.visible_part`.
 
         Returns:
             `trace_id`, `at`, `tenant`, `collection`, `generator`, `question`, `history`, `query`, `hits`,
-            `answer`, `refused`, `citations`, `ratings` and `reviewed`, which is false: whoever reviews a row
-            sets it.
+            `answer`, `refused`, `citations`, `ratings`, `redacted`, which is true where a document is gone
+            and its text with it, and `reviewed`, which is false: whoever reviews a row sets it.
         """
         number = 0
         while True:
@@ -219,7 +232,7 @@ class Observations:
                     return
                 number, trace_id, body = row
                 ratings = _ratings(connection, trace_id)
-            yield exported(opened(body), ratings)
+            yield exported(visible(opened(body)), ratings)
 
     def close(self) -> None:
         """Release the file."""
@@ -256,26 +269,7 @@ def _insert_trace(connection: sqlite3.Connection, record: Record) -> None:
         row,
     )
     number = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
-    names = documents_of(record) | ({_ANY_DOCUMENT} if may_quote_any(record) else set())
-    mentioned = [(each, number) for each in sorted(names)]
-    connection.executemany("INSERT INTO mentions (document_id, number) VALUES (?, ?)", mentioned)
-
-
-def _redacted(record: Record, document_id: str) -> Record:
-    """A record without what a document that is gone left in it."""
-    if document_id == _ANY_DOCUMENT:
-        return without_history(record)
-    # A shortened record does not name every document that its texts quote.
-    return without_documents(record, documents_of(record) if "shortened" in record else {document_id})
-
-
-def _own(caller: Caller) -> str:
-    """The condition that leaves a caller the traces it may see; every query for one ends in it."""
-    return "" if caller.sees_all else " AND caller = :caller AND tenant = :tenant"
-
-
-def _parameters(caller: Caller, **others: Any) -> Mapping[str, Any]:
-    return {"caller": storable(caller.name), "tenant": storable(caller.access.tenant), **others}
+    insert_mentions(connection, number, record)
 
 
 def _ratings(connection: sqlite3.Connection, trace_id: str) -> list[Record]:

@@ -20,8 +20,19 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": 80, "https": 443}
 _PREFLIGHT_SECONDS = "600"
-_EXPOSED = "x-request-id, retry-after, x-ratelimit-limit-requests, x-ratelimit-remaining-requests"
-_SENT = "authorization, content-type, x-api-key, x-request-id"
+_EXPOSED = ", ".join(
+    (
+        *("x-request-id", "retry-after", "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
+        "mcp-session-id",
+    )
+)
+_SENT = ", ".join(
+    (
+        *("authorization", "content-type", "x-api-key", "x-request-id"),
+        # Of MCP over HTTP: a browser sends nothing of it to a server that does not name them.
+        *("mcp-protocol-version", "mcp-session-id", "mcp-method", "mcp-name", "last-event-id"),
+    )
+)
 
 
 class Origins:

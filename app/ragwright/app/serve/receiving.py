@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from ragwright.app.live_index import hide_document
 from ragwright.app.serve.errors import HttpError
-from ragwright.app.serve.upload_files import Incoming, UploadFiles
-from ragwright.app.serve.upload_jobs import Job, UploadJobs
+from ragwright.app.serve.upload_files import FOLDER_NAME, Incoming, UploadFiles
+from ragwright.app.serve.upload_job import Job
+from ragwright.app.serve.upload_jobs import UploadJobs
 from ragwright.app.serve.upload_names import shown_name
 from ragwright.core.errors import ServiceError
 from ragwright.core.types import Access, Document
 
 if TYPE_CHECKING:
     from ragwright.app.serve.collections import Collection, Collections
+    from ragwright.app.serve.job_records import JobRecords
     from ragwright.app.serve.metrics import Metrics
     from ragwright.app.serve.multipart import Form
     from ragwright.app.serve.values import Caller
@@ -33,28 +35,34 @@ _SHARED_SECONDS = 86_400.0
 class Uploads:
     """What callers send to one collection, and delete from it; for any number of threads."""
 
-    def __init__(self, collection: Collection, *, told: Callable[[Mapping[str, int]], None]) -> None:
-        """Delete files that a killed server left; nothing runs until something is uploaded.
+    def __init__(
+        self, collection: Collection, *, kept: JobRecords, told: Callable[[Mapping[str, int]], None]
+    ) -> None:
+        """Look after what a killed server left; nothing runs until something is uploaded.
 
         Args:
             collection: Where to.
+            kept: Knows the jobs of servers that have ended.
             told: Called with the number of documents by what became of them.
         """
         self.collection = collection
         self._workspace = collection.workspace
-        self.files = UploadFiles(self._workspace.folder / "uploads")
-        self.jobs = UploadJobs(self._workspace, self.files, told=told)
+        self.files = UploadFiles(self._workspace.folder / FOLDER_NAME)
+        self.jobs = UploadJobs(self._workspace, self.files, collection=collection.name, kept=kept, told=told)
         self._keys: OrderedDict[str, tuple[str, str]] = OrderedDict()  # job and what it was, by key
         self._lock = threading.Lock()
-        if self.files.folder.is_dir():
-            try:
-                self._clean()
-            except ServiceError as error:  # a catalog that is not up yet may come up later
-                _LOGGER.warning("uploads of %s are not looked through: %s", collection.name, error)
+        try:
+            self.jobs.settle()
+            self._clean()
+        except ServiceError as error:  # a catalog that is not up yet may come up later
+            _LOGGER.warning("uploads of %s are not looked through: %s", collection.name, error)
 
     def _clean(self) -> None:
+        """Delete files that no document was made of."""
         from ragwright.ingest.discover import path_of
 
+        if not self.files.folder.is_dir():
+            return
         workspace = self._workspace
         sources = workspace.catalog.names().values() if workspace.exists() else ()
         shared = workspace.config.index.url is not None  # other servers may use the folder as well
@@ -120,13 +128,13 @@ class Uploads:
         return removed
 
 
-def uploads_of(collections: Collections, metrics: Metrics) -> dict[str, Uploads]:
-    """What receives uploads, by the name of the collection."""
+def uploads_of(collections: Collections, metrics: Metrics, *, kept: JobRecords) -> dict[str, Uploads]:
+    """What receives uploads, by the name of the collection; `kept` knows the jobs of earlier servers."""
 
     def told(name: str) -> Callable[[Mapping[str, int]], None]:
         return lambda counts: metrics.ingested(name, counts)
 
-    return {each.name: Uploads(each, told=told(each.name)) for each in collections}
+    return {each.name: Uploads(each, kept=kept, told=told(each.name)) for each in collections}
 
 
 def narrowed(who: Caller, groups: Sequence[str]) -> Access:

@@ -105,7 +105,7 @@ def _reranked(collection: Collection, every: CollectionVectors, body: RerankRequ
     texts = [each if isinstance(each, str) else each.text for each in body.documents]
     vectors = every.of(collection)
     tokens = vectors.tokens(texts, "passage")
-    method = collection.workspace.config.search.rerank
+    method = collection.workspace.search_options().rerank
     if method in ("late", "cross"):
         name = _reranker_name(collection, method)
         scores = _by_reranker(collection, method, body.query, texts, tokens)
@@ -123,10 +123,10 @@ def _reranked(collection: Collection, every: CollectionVectors, body: RerankRequ
 
 
 def _reranker_name(collection: Collection, method: Literal["late", "cross"]) -> str:
-    settings = collection.workspace.config.reranker
-    if settings.model is None:
+    name = collection.workspace.models.reranker_name
+    if name is None:
         return f"{encoder_name(collection)} (late interaction)"
-    return f"{PurePath(settings.model).name} ({'late interaction' if method == 'late' else 'cross-encoder'})"
+    return f"{PurePath(name).name} ({'late interaction' if method == 'late' else 'cross-encoder'})"
 
 
 def _by_reranker(

@@ -15,6 +15,7 @@ _METRICS = "/metrics"
 _HEALTH = frozenset({"/healthz", "/readyz"})
 _ANSWERS = frozenset({"/v1/chat/completions"})
 _DOCUMENTS = "/v1/documents"
+_TUNING = "/v1/tune/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Rule:
         works: It takes one of the places of `server.concurrency`, and waits for one.
         answers: It counts among the answers of its key, of which there are `server.streams` at once.
         uploads: Its body may be a file: it is passed on as it comes, up to `server.upload_megabytes`.
-        writes: It changes documents: no page of another origin may call it, however it is configured.
+        writes: It changes documents, or what answers: no page of another origin may call it, however it is
+            configured.
         local: Whoever asks from this machine itself needs no key.
         drains: It answers also while the server ends.
     """
@@ -56,4 +58,6 @@ def rule_for(method: str, path: str) -> Rule:
     if path == _DOCUMENTS or path.startswith(_DOCUMENTS + "/"):
         changes = method not in SAFE
         return Rule(uploads=changes, writes=changes)
+    if path.startswith(_TUNING):
+        return Rule(writes=method not in SAFE)
     return Rule(answers=path in _ANSWERS)

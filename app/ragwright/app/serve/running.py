@@ -142,12 +142,11 @@ def run(
     from ragwright.app.serve.telemetry import telemetry_from
 
     folder = next(iter(collections)).workspace.folder
-    observations = Observations.in_folder(folder, traces=config.server.traces)
-    telemetry = telemetry_from(os.environ)
-    with (
-        contextlib.closing(observations),
-        contextlib.closing(telemetry) if telemetry else contextlib.nullcontext(),
-    ):
+    with contextlib.ExitStack() as closing:
+        observations = Observations.in_folder(folder, traces=config.server.traces)
+        closing.callback(observations.close)
+        if telemetry := telemetry_from(os.environ):
+            closing.callback(telemetry.close)
         app = create_app(
             collections,
             config,

@@ -288,5 +288,6 @@ def exported(record: Record, ratings: list[Record]) -> Record:
         "refused": answer.get("refused"),
         "citations": answer.get("citations", []),
         "ratings": ratings,
+        "redacted": record.get("redacted", False),
         "reviewed": False,
     }

@@ -10,13 +10,10 @@ from pydantic import BaseModel, Field
 
 from ragwright.app.serve.dependencies import caller, observations, service
 from ragwright.app.serve.errors import HttpError, documented
-from ragwright.app.serve.trace_record import documents_of, without_documents
-from ragwright.core.errors import InputError
+from ragwright.app.serve.forgetting import served_catalogs, visible_part
 
 if TYPE_CHECKING:
-    from ragwright.app.serve.collections import Collections
     from ragwright.app.serve.trace_record import Record
-    from ragwright.app.serve.values import Caller
 
 _MOST_LISTED = 500
 
@@ -28,7 +25,7 @@ class TraceSummary(BaseModel):
 
     id: str
     at: float = Field(description="When the question came, seconds since 1970.")
-    caller: str = Field(description="Name of the key.")
+    caller: str = Field(description="Name and id of the key.")
     collection: str
     generator: str
     question: str
@@ -79,22 +76,13 @@ async def one_trace(trace_id: str, request: Request) -> dict[str, Any]:
 
     Prompts and scores are for keys that see everything. What the key may no longer see is left out.
     """
-    who, kept, collections = caller(request), observations(request), service(request).collections
+    who, kept = caller(request), observations(request)
+    catalog_of = served_catalogs(service(request).collections)
 
     def work() -> Record:
         record = kept.trace(trace_id, who)
         if record is None:
             raise HttpError(404, "there is no such trace", code="trace_not_found", param="trace_id")
-        return visible_part(record, who, collections)
+        return visible_part(record, who.scope, catalog_of)
 
     return await anyio.to_thread.run_sync(work)
-
-
-def visible_part(record: Record, who: Caller, collections: Collections) -> Record:
-    """A record without the text of documents that a caller may not see, or no longer."""
-    try:
-        catalog = collections.get(record["collection"]).workspace.catalog
-    except InputError:  # the collection is no longer served, so nobody can tell
-        return without_documents(record, documents_of(record))
-    hidden = {each for each in documents_of(record) if catalog.visible(each, who.scope) is None}
-    return without_documents(record, hidden)

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from ragwright.app.serve.upload_names import stored_name, tenant_folder
 from ragwright.core.types import Access
 
+FOLDER_NAME = "uploads"
 _INCOMING = ".incoming-"
 
 

@@ -4,109 +4,60 @@ from __future__ import annotations
 
 import logging
 import queue
-import secrets
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from ragwright.app.live_index import AddedFile, add_file, delete_hidden
 from ragwright.app.serve.errors import HttpError, without_paths
+from ragwright.app.serve.job_records import job_record
 from ragwright.app.serve.upload_files import UploadFiles
 from ragwright.app.serve.values import LOCAL
 from ragwright.core.errors import InputError, RagwrightError
 from ragwright.core.lock import workspace_lock
 
 if TYPE_CHECKING:
+    from ragwright.app.serve.job_records import JobRecords
+    from ragwright.app.serve.trace_record import Record
+    from ragwright.app.serve.upload_job import Job, Outcome
     from ragwright.app.serve.values import Caller
     from ragwright.app.workspace import Workspace
-    from ragwright.core.types import Access
-    from ragwright.ingest.discover import SourceFile
-
-Stage = Literal["waiting", "reading", "indexing", "finishing", "ended"]
-Outcome = Literal["added", "updated", "unchanged", "failed"]
 
 _LOGGER = logging.getLogger("ragwright.serve")
 MOST_OPEN_OF_KEY = 32  # half of what one collection takes
-_KEPT = 1000  # jobs that have ended
+_PRESENT = 1000  # jobs that have ended and are still known without their records
 _WAITS_SECONDS = 600.0  # for another process that writes to the same server
-
-
-@dataclass(slots=True)
-class Job:
-    """One uploaded file on its way; what changes is changed by the thread that ingests.
-
-    Attributes:
-        file: Where it lies, its source, and the name that is shown.
-        access: Who may see it.
-        caller: Name of the key that sent it.
-        document_id: Of the document that it becomes.
-        size: In bytes.
-        id: 32 hex digits.
-        state: Where it stands.
-        stage: What is being done.
-        chunks: How many are in the index.
-        outcome: What became of it; None until it ends.
-        reason: Why it failed.
-        graph_is_due: Whether the index waits for the next `ragwright ingest` to build its graph.
-        created: When it came, seconds since 1970.
-        ended: When it ended; None until then.
-    """
-
-    file: SourceFile
-    access: Access
-    caller: str
-    document_id: str
-    size: int
-    id: str = field(default_factory=lambda: secrets.token_hex(16))
-    state: Literal["queued", "running", "done", "failed"] = "queued"
-    stage: Stage = "waiting"
-    chunks: int = 0
-    outcome: Outcome | None = None
-    reason: str | None = None
-    graph_is_due: bool = False
-    created: float = field(default_factory=time.time)
-    ended: float | None = None
-
-    def is_of(self, caller: Caller) -> bool:
-        """Whether a caller may know of it."""
-        own = (caller.name, caller.access.tenant)
-        return caller.sees_all or own == (self.caller, self.access.tenant)
-
-    # As an `Observer` of the ingest
-
-    def start(self, total_files: int) -> None:
-        """See `Observer.start`."""
-        self.stage = "reading"
-
-    def chunks_done(self, count: int, tokens: int) -> None:
-        """See `Observer.chunks_done`."""
-        self.chunks += count
-        self.stage = "indexing"
-
-    def file_done(self, source: str, outcome: str) -> None:
-        """See `Observer.file_done`."""
-        self.stage = "finishing"
+_SHARED_SECONDS = 86_400.0  # after which a job of another server on the same folder has ended
 
 
 class UploadJobs:
     """The files that were uploaded to one workspace, in the order in which they came."""
 
     def __init__(
-        self, workspace: Workspace, files: UploadFiles, *, told: Callable[[Mapping[str, int]], None]
+        self,
+        workspace: Workspace,
+        files: UploadFiles,
+        *,
+        collection: str,
+        kept: JobRecords,
+        told: Callable[[Mapping[str, int]], None],
     ) -> None:
         """Nothing runs until something is added.
 
         Args:
             workspace: Where to.
             files: Where the files lie.
+            collection: What the workspace is called.
+            kept: Knows the jobs when this server has ended, and those of the servers before it.
             told: Called with the number of documents by what became of them.
         """
         self._workspace = workspace
         self._files = files
+        self._collection = collection
+        self._kept = kept
         self._told = told
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -119,18 +70,41 @@ class UploadJobs:
 
         Raises:
             HttpError: 429 where too many jobs of its sender have not ended; its file is removed then.
+            ServiceError, IndexDamaged: The job cannot be kept; its file is removed, too.
         """
-        if job.caller != LOCAL.name and self._open_of(job) >= MOST_OPEN_OF_KEY:
+        try:
+            if job.caller != LOCAL.name and self._open_of(job) >= MOST_OPEN_OF_KEY:
+                told = f"{MOST_OPEN_OF_KEY} files of this key wait to be ingested; send this one later"
+                raise HttpError(429, told, code="too_many_uploads", retry_after=10)
+            self._kept.add(job, collection=self._collection)
+        except (HttpError, RagwrightError):
             with suppress(RagwrightError, OSError):
                 self._drop(job)
-            told = f"{MOST_OPEN_OF_KEY} files of this key wait to be ingested; send this one later"
-            raise HttpError(429, told, code="too_many_uploads", retry_after=10)
+            raise
         with self._lock:
             self._jobs[job.id] = job
             ended = [each.id for each in self._jobs.values() if each.ended is not None]
-            for key in ended[: len(ended) - _KEPT]:
+            for key in ended[: len(ended) - _PRESENT]:
                 del self._jobs[key]
         self._put(job)
+
+    def settle(self) -> None:
+        """Say of jobs that a server before this one left open what became of them.
+
+        Raises:
+            ServiceError: The catalog does not answer, or the jobs cannot be read.
+        """
+        now = time.time()
+        shared = self._workspace.config.index.url is not None  # other servers may use the folder as well
+        before = now - _SHARED_SECONDS if shared else now
+        self._kept.settle(self._collection, is_there=self._is_there, before=before, now=now)
+
+    def _is_there(self, document_id: str) -> bool:
+        """Whether a document is whole in the catalog: what is uploaded has an id of its bytes."""
+        if not self._workspace.exists():
+            return False
+        catalog = self._workspace.catalog
+        return bool(catalog.digest(document_id)) and document_id not in catalog.being_replaced()
 
     def sweep(self) -> None:
         """Delete what was hidden from the index, as soon as no file is being ingested."""
@@ -142,10 +116,28 @@ class UploadJobs:
             job = self._jobs.get(job_id)
         return job if job is not None and job.is_of(caller) else None
 
-    def of(self, caller: Caller, *, limit: int) -> list[Job]:
-        """A caller's jobs, the newest first."""
+    def record(self, job_id: str, caller: Caller) -> Record | None:
+        """The job as JSON, also of a server before this one; None where there is none for this caller."""
+        job = self.get(job_id, caller)
+        if job is not None:
+            return job_record(job, collection=self._collection)
+        return self._kept.get(job_id, caller, collection=self._collection)
+
+    def records(self, caller: Caller, *, limit: int) -> list[Record]:
+        """A caller's jobs as JSON, the newest first, also those of servers before this one."""
         with self._lock:
-            return [job for job in reversed(self._jobs.values()) if job.is_of(caller)][:limit]
+            present = dict(self._jobs)
+        kept = self._kept.of(caller, collection=self._collection, limit=limit)
+        return [
+            job_record(present[each["id"]], collection=self._collection) if each["id"] in present else each
+            for each in kept
+        ]
+
+    def graph_is_due(self, caller: Caller) -> bool:
+        """What the last job of a caller that ended here says of the index's graph."""
+        with self._lock:
+            ended = [job for job in self._jobs.values() if job.ended is not None and job.is_of(caller)]
+        return bool(ended) and ended[-1].graph_is_due
 
     def open(self) -> int:
         """How many jobs have not ended."""
@@ -193,11 +185,13 @@ class UploadJobs:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Be the only writer: beside a Qdrant server the workspace is not held all the time."""
-        if self._workspace.config.index.url is None:
-            yield
-            return
-        lock = workspace_lock(self._workspace.folder, purpose="an upload", wait_seconds=_WAITS_SECONDS)
-        with lock, self._workspace.catalog.held():
+        with ExitStack() as held:
+            held.enter_context(self._workspace.writes)  # a promotion waits, or is waited for
+            if self._workspace.config.index.url is not None:
+                folder = self._workspace.folder
+                lock = workspace_lock(folder, purpose="an upload", wait_seconds=_WAITS_SECONDS)
+                held.enter_context(lock)
+                held.enter_context(self._workspace.catalog.held())
             yield
 
     def _sweep(self) -> None:
@@ -222,6 +216,10 @@ class UploadJobs:
             job.outcome, job.reason, job.stage = outcome, reason, "ended"
             job.state = "failed" if outcome == "failed" else "done"
             job.ended = time.time()
+        try:
+            self._kept.end(job_record(job, collection=self._collection))
+        except RagwrightError as error:  # the file is ingested all the same
+            _LOGGER.warning("upload %s: how it ended is not kept: %s", job.id, _said(error))
         self._told({outcome: 1})
 
     def _drop(self, job: Job) -> None:
@@ -254,27 +252,3 @@ def _told(error: Exception) -> str:
     if isinstance(error, RagwrightError):
         return "the collection cannot be written just now; its operator finds the reason in the server's log"
     return "an error of the server; its log says more"
-
-
-def job_record(job: Job, *, collection: str) -> dict[str, Any]:
-    """A job as JSON."""
-    return {
-        "object": "ingest.job",
-        "id": job.id,
-        "collection": collection,
-        "state": job.state,
-        "stage": job.stage,
-        "name": job.file.name,
-        "bytes": job.size,
-        "chunks": job.chunks,
-        "document_id": job.document_id,
-        "documents": {
-            "added": [job.document_id] if job.outcome == "added" else [],
-            "updated": [job.document_id] if job.outcome == "updated" else [],
-            "unchanged": [job.document_id] if job.outcome == "unchanged" else [],
-            "failed": [{"name": job.file.name, "reason": job.reason}] if job.outcome == "failed" else [],
-        },
-        "graph_is_due": job.graph_is_due,
-        "created": job.created,
-        "ended": job.ended,
-    }

@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect
 from ragwright.app.serve.dependencies import caller, observations, settings
 from ragwright.app.serve.documents import CollectionName, found_collection, visible
 from ragwright.app.serve.errors import HttpError, documented
+from ragwright.app.serve.job_records import job_record
 from ragwright.app.serve.multipart import read_form
-from ragwright.app.serve.upload_jobs import job_record
 
 if TYPE_CHECKING:
     from ragwright.app.serve.collections import Collection
@@ -132,23 +132,26 @@ async def every_job(
     collection: CollectionName = None,
     limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 20,
 ) -> dict[str, Any]:
-    """List the caller's uploads since the server began, the newest first."""
-    found = found_collection(request, collection)
-    jobs = uploads(request)[found.name].jobs.of(caller(request), limit=limit)
-    return {
-        "object": "list",
-        "data": [job_record(job, collection=found.name) for job in jobs],
-        "graph_is_due": bool(jobs) and next((job.graph_is_due for job in jobs if job.ended), False),
-    }
+    """List the caller's uploads, the newest first."""
+    who, jobs = caller(request), uploads(request)[found_collection(request, collection).name].jobs
+    data = await anyio.to_thread.run_sync(lambda: jobs.records(who, limit=limit))
+    return {"object": "list", "data": data, "graph_is_due": jobs.graph_is_due(who)}
 
 
 async def one_job(job_id: str, request: Request) -> dict[str, Any]:
-    """Look one upload up: what is being done, and what became of it."""
-    who = caller(request)
-    for name, each in uploads(request).items():
-        if (job := each.jobs.get(job_id, who)) is not None:
-            return job_record(job, collection=name)
-    raise HttpError(404, "there is no such upload; they are forgotten when the server ends")
+    """Look one upload up: what is being done, and what became of it.
+
+    One that was interrupted by the server's end has failed, and says to upload the file again.
+    """
+    who, every = caller(request), uploads(request)
+
+    def work() -> dict[str, Any]:
+        for each in every.values():
+            if (found := each.jobs.record(job_id, who)) is not None:
+                return found
+        raise HttpError(404, "there is no such upload; the last thousand of a key are remembered")
+
+    return await anyio.to_thread.run_sync(work)
 
 
 async def delete(document_id: str, request: Request, collection: CollectionName = None) -> dict[str, Any]:

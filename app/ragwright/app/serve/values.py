@@ -14,7 +14,7 @@ class Caller:
     """Who asks, as the request's key says.
 
     Attributes:
-        name: Names the key in traces and logs; never the key itself.
+        name: Names the key, and no other that was or will be, in traces and logs; never the key itself.
         scope: What may be seen. It is the only way to documents: every query of the index states it.
         access: Who may see what this caller uploads.
         may_write: Whether documents may be uploaded and deleted.
@@ -108,7 +108,7 @@ class Trace:
     Attributes:
         id: 32 hex digits; an OpenTelemetry trace id as well.
         at: When it began, seconds since 1970.
-        caller: Name of the key.
+        caller: Name and id of the key; see `Caller.name`.
         tenant: Of the caller's uploads: who else may look at the trace.
         collection: What was searched.
         generator: What wrote.
@@ -146,7 +146,7 @@ class Feedback:
         reasons: From a fixed list, see `feedback.REASONS`.
         text: Free words.
         at: When, seconds since 1970.
-        caller: Name of the key.
+        caller: Name and id of the key; see `Caller.name`.
         id: 32 hex digits.
         extra: Anything a client adds, kept as it is.
     """

@@ -80,7 +80,9 @@ def test_a_file_is_uploaded_asked_about_and_deleted(page: Page, script: Script, 
     page.ask("Who lights the lamp of the lighthouse?")
     page.click(".chip")
     page.until(lambda: "lit at dusk by Agnes" in page.text(".panel mark"), "the new document")
+    assert page.text(".panel-below").startswith(file.name), "the name that its sender gave it"
     page.click("#show-documents")
+    assert file.name in page.text(".documents") and "uploads/" not in page.text(".documents")
     page.click("[aria-label='Delete Lighthouse']")
     assert page.focused() == "Delete Lighthouse for good"
     page.press(ENTER)

@@ -46,8 +46,8 @@ export const showSource = (place, all = [], told = () => {}) =>
   panel.attempt(async () => {
     told(place);
     const view = new DocumentText(place);
-    const { title, source, metadata } = await view.begin();
-    const where = [metadata.name || source, placeOf({ ...place, title, page: view.page })].filter(Boolean).join(" · ");
+    const { title, source, name } = await view.begin();
+    const where = [name || source, placeOf({ ...place, title, page: view.page })].filter(Boolean).join(" · ");
     const at = all.findIndex((each) => each.marker === place.marker);
     const step = steps("citation", at + 1, all.length, (to) => showSource(all[to - 1], all, told));
     panel.show({ title, below: [make("span", AUTO, where), step], body: view.node, closed: () => view.end() });
