@@ -13,6 +13,7 @@ COPY core core
 COPY ingest ingest
 COPY retrieval retrieval
 COPY generation generation
+COPY finetune finetune
 COPY eval eval
 COPY app app
 

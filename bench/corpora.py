@@ -17,6 +17,7 @@ from ragwright.eval.values import Dataset
 from ragwright.ingest.chunk import build_chunker
 from ragwright.ingest.parse import parse
 from ragwright.ingest.texts import as_document
+from ragwright.retrieval.adapted_queries import QueryEncoder
 from ragwright.retrieval.edge import EdgeIndex
 from ragwright.retrieval.encoder import TransformerEncoder, load_encoder
 from ragwright.retrieval.forward import Compute
@@ -49,13 +50,12 @@ def demo() -> Collection:
 
 
 @contextmanager
-def indexed(documents: list[Document]) -> Iterator[tuple[TransformerEncoder, EdgeIndex, Terms]]:
+def indexed(
+    documents: list[Document], *, model: str = DEFAULT_MODEL
+) -> Iterator[tuple[TransformerEncoder, EdgeIndex, Terms]]:
     """An index of these documents under the default settings, and what searches it."""
     with TemporaryDirectory() as name:
-        encoder = load_encoder(
-            DEFAULT_MODEL,
-            Compute(cache=Path(name) / "models"),
-        )
+        encoder = load_encoder(model, Compute(cache=Path(name) / "models"))
         chunker = build_chunker(load_profile("general"), encoder.tokenizer)
         terms = Terms("en")
         index = EdgeIndex.create(Path(name) / "index", dimension=encoder.dimension, terms=terms)
@@ -78,7 +78,7 @@ def indexed(documents: list[Document]) -> Iterator[tuple[TransformerEncoder, Edg
 
 
 def retriever(
-    encoder: TransformerEncoder, index: EdgeIndex, terms: Terms, options: SearchOptions
+    encoder: QueryEncoder, index: EdgeIndex, terms: Terms, options: SearchOptions
 ) -> HybridRetriever:
     """A retriever with the general glossary."""
     profile = load_profile("general")

@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from ragwright.app.cli import app
@@ -25,6 +26,14 @@ DOCUMENTS = {
     "mail/crane.txt": "The crane on the east quay lifts forty tons.\n",
 }
 DEMO = Path(__file__).parents[2] / "demo" / "documents"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_command_line_is_made_once() -> Iterator[None]:
+    """Typer would make it anew for every command that a test runs, which takes as long as the command."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -65,9 +74,11 @@ def encoder_settings(model_cache: Path) -> dict[str, str]:
 
 
 @cache
-def loaded_once(model: str, compute: Compute, *, dimension: int | None = None) -> TransformerEncoder:
+def loaded_once(
+    model: str, compute: Compute, *, dimension: int | None = None, task: str | None = None
+) -> TransformerEncoder:
     """The real encoder, which commands in this process would otherwise load again and again."""
-    return load_encoder(model, compute, dimension=dimension)
+    return load_encoder(model, compute, dimension=dimension, task=task)
 
 
 @pytest.fixture

@@ -7,26 +7,27 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
+from tests.app.conftest import encoder_settings, loaded_once
+from typer.testing import CliRunner
 
 from ragwright.app.cli import app
+from ragwright.core.config import settings
 from ragwright.core.profile import load_profile
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("core", "ingest", "retrieval", "generation", "eval", "app")
+STAGES = ("core", "ingest", "retrieval", "generation", "finetune", "eval", "app")
 PAGES = sorted(
     path
     for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"))
     if not path.relative_to(ROOT).parts[0].startswith((".", "build", "dist"))
 )
-MAIN = "from ragwright.app.cli import main; main()"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`(?:[A-Z_]+=\S+ )?(ragwright [a-z][^`]*)`")
@@ -73,9 +74,22 @@ def _commands() -> list[tuple[str, str]]:
     return found
 
 
+@cache
+def _program() -> Any:
+    """The program's command line; making it takes as long as reading a hundred lines."""
+    return typer.main.get_command(app)
+
+
+@cache
+def _tests() -> set[str]:
+    """Names of all tests."""
+    pages = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    return {name for page in pages for name in re.findall(r"^def (test_\w+)\(", page, re.MULTILINE)}
+
+
 def _parse(arguments: list[str]) -> None:
     """Parse a command line as the program would, without running it."""
-    group: Any = typer.main.get_command(app)
+    group: Any = _program()
     context = group.make_context("ragwright", list(arguments), resilient_parsing=False)
     rest = [*context._protected_args, *context.args]
     while rest:
@@ -100,7 +114,7 @@ def test_every_command_line_is_understood(page: str, line: str) -> None:
 
 def _is_name(arguments: list[str]) -> bool:
     """Whether these are the name of a command or of a group, and nothing else."""
-    commands: Any = typer.main.get_command(app)
+    commands: Any = _program()
     for name in arguments:
         if name not in getattr(commands, "commands", {}):
             return False
@@ -117,9 +131,9 @@ def test_a_wrong_command_line_is_noticed() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_test_and_make_target_that_is_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     for name in set(re.findall(r"`(test_\w+)`", text)):
-        assert f"def {name}(" in tests, f"{_name(page)} names {name}"
+        is_setting = any(key.endswith(f".{name}") for key in settings())
+        assert is_setting or name in _tests(), f"{_name(page)} names {name}"
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     for name in set(re.findall(r"(?:^|`)make ([\w-]+)", text, re.MULTILINE)):
         assert name in targets, f"{_name(page)} names make {name}"
@@ -167,28 +181,27 @@ def test_the_shown_profile_can_be_loaded(tmp_path: Path) -> None:
 def test_the_shown_settings_can_be_loaded(tmp_path: Path) -> None:
     from ragwright.core.config import load_config
 
-    [settings] = _blocks(ROOT / "docs/configuration.md", "toml")
-    (tmp_path / "ragwright.toml").write_text(settings, encoding="utf-8")
+    [shown] = _blocks(ROOT / "docs/configuration.md", "toml")
+    (tmp_path / "ragwright.toml").write_text(shown, encoding="utf-8")
     assert load_config(flags={}, file=tmp_path / "ragwright.toml", environ={}).config.search.limit == 20
 
 
-def test_the_python_of_the_readme_runs_on_the_demo(tmp_path: Path, model_cache: Path) -> None:
+def test_the_python_of_the_readme_runs_on_the_demo(
+    tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On the manual that holds the answer; the whole demo is `make demo`."""
     [example] = _blocks(ROOT / "README.md", "python")
-    manuals = tmp_path / "documents"
-    manuals.mkdir()
-    shutil.copy(ROOT / "demo/documents/manuals/kestrel-330-bogie-manual.md", manuals)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAGWRIGHT_")}
-    environment["RAGWRIGHT_ENCODER__CACHE"] = str(model_cache)
-
-    def run(*arguments: str) -> str:
-        command = [sys.executable, "-c", *arguments]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    run(MAIN, "ingest", "documents")
-    assert "documents/kestrel-330-bogie-manual.md" in (shown := run(example))
+    (tmp_path / "documents").mkdir()
+    shutil.copy(ROOT / "demo/documents/manuals/kestrel-330-bogie-manual.md", tmp_path / "documents")
+    for name in [name for name in os.environ if name.startswith("RAGWRIGHT_")]:
+        monkeypatch.delenv(name)
+    for name, value in encoder_settings(model_cache).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("ragwright.retrieval.encoder.load_encoder", loaded_once)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["ingest", "documents"])
+    assert done.exit_code == 0, done.output
+    exec(compile(example, "README.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert "documents/kestrel-330-bogie-manual.md" in shown
     assert "The cover seal is K3-2305-01" in shown

@@ -16,6 +16,7 @@ from ragwright.eval.gate import (
     Verdict,
     check_floors,
     check_gate,
+    check_side,
     parse_requirement,
 )
 from ragwright.eval.values import Row, Run
@@ -176,3 +177,29 @@ def test_a_requirement_on_what_was_measured_otherwise_is_an_error() -> None:
 def test_rounding_for_people_does_not_contradict_the_verdict() -> None:
     close = Verdict(Requirement("iou", ">=", -0.01), -0.010004, passed=False)
     assert "changed by -0.010004 " in close.sentence()
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=20), st.floats(-0.5, 0.5))
+def test_what_the_whole_interval_fulfils_its_mean_does_too(values: list[float], bound: float) -> None:
+    measure = "nDCG@10"
+    seen = compare(_run(measure, *values), _run(measure, *reversed(values)))
+    requirement = Requirement(measure, ">", round(bound, 3))
+    (plain,), (sure,) = (check_gate(seen, [requirement], sure=each).verdicts for each in (False, True))
+    assert plain.passed or not sure.passed
+    assert sure.passed == all(map(requirement.met_by, (sure.seen, sure.low, sure.high)))  # type: ignore[arg-type]
+    assert sure.sentence().endswith(" with the whole interval")
+    assert not plain.sentence().endswith(" with the whole interval")
+
+
+def test_a_gain_that_luck_may_explain_passes_by_its_mean_and_not_by_its_interval() -> None:
+    after, before = [0.9, 0.1, 0.8, 0.4], [0.2, 0.3, 0.7, 0.6]
+    seen = compare(_run("iou", *after), _run("iou", *before))
+    gate = [parse_requirement("iou>0")]
+    assert check_gate(seen, gate).passed and not check_gate(seen, gate, sure=True).passed
+
+
+@pytest.mark.parametrize(("text", "right"), [("iou<=0.1", ">="), ("refused_answerable>=0", "<=")])
+def test_a_rule_that_only_stops_improvements_is_refused(text: str, right: str) -> None:
+    with pytest.raises(InputError, match=f"get worse without end.*write {right}"):
+        check_side(parse_requirement(text))
+    check_side(parse_requirement("iou>=0"))

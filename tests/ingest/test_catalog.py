@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from ragwright.core.errors import IndexDamaged, ServiceError
 from ragwright.core.types import Block, Document
 from ragwright.ingest import catalog_tables
 from ragwright.ingest.catalog import Catalog
-from ragwright.ingest.catalog_values import CommittedDocument, LedgerRow, Manifest
+from ragwright.ingest.catalog_values import CommittedDocument, LedgerRow, Manifest, Switch
 from ragwright.ingest.discover import document_id
 
 MANY = 40_000
@@ -185,6 +188,25 @@ def test_one_version_is_live_and_the_tenth_comes_after_the_second(catalog: Catal
     catalog.drop_version("v2")
     assert catalog.live_version() is None
     assert catalog.is_settled("v2")
+
+
+def test_a_manifest_of_before_models_were_promoted_is_read_as_one_without(
+    catalog: Catalog, project: Path
+) -> None:
+    catalog.save_version("v1", MANIFEST, live=True)
+    with closing(sqlite3.connect(next(project.rglob("catalog.sqlite3")))) as connection, connection:
+        (text,) = connection.execute("SELECT manifest FROM index_versions").fetchone()
+        former = {name: value for name, value in json.loads(text).items() if name != "parts"}
+        connection.execute("UPDATE index_versions SET manifest = ?", (json.dumps(former),))
+        connection.execute("DROP TABLE behind")
+        connection.execute("DROP TABLE switches")
+    with closing(Catalog.in_folder(next(project.rglob("catalog.sqlite3")).parent)) as again:
+        assert again.live_version() == ("v1", MANIFEST) and MANIFEST.parts == {}
+        assert (again.switches(), again.behind("v1")) == ([], [])
+        promoted = replace(MANIFEST, parts={"embedder": "law"})
+        switch = Switch("2026-11-20T12:00:00+00:00", "promote", "law", "v2", promoted.parts, {})
+        again.save_version("v2", promoted, live=True, switch=switch)
+        assert again.live_version() == ("v2", promoted) and again.switches() == [switch]
 
 
 def test_what_a_damaged_file_says_is_an_error_of_ours(tmp_path: Path) -> None:

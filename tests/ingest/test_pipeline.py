@@ -15,7 +15,8 @@ from tests.ingest.workbench import Workbench, bench_in, counts, parse_here, pros
 from ragwright.core.errors import InputError, WorkspaceBusy
 from ragwright.core.lock import workspace_lock
 from ragwright.ingest import pipeline, writer
-from ragwright.ingest.pipeline import plan_ingest, rebuild
+from ragwright.ingest.carry import carry_over
+from ragwright.ingest.pipeline import plan_ingest
 from ragwright.ingest.writer import Target
 
 
@@ -349,7 +350,7 @@ def test_a_rebuilt_index_equals_one_that_was_ingested_afresh(bench: Workbench) -
         path.unlink()  # a rebuild reads no file
     before = bench.ranking(["river bank", "winter engine"])
     other = Workbench.beside(bench, "v2")
-    rebuild(other.target, chunker_for=lambda domain: bench.chunker, observer=other.observer)
+    carry_over(other.target, chunker_for=lambda domain: bench.chunker, observer=other.observer)
     assert bench.ranking(["river bank", "winter engine"]) == before
     assert _vectors(other) == expected
     bench.check()
@@ -368,7 +369,7 @@ def test_a_rebuild_that_stops_leaves_the_live_version_as_it_was(
     failing = Failing(other.index, calls=3)
     other.index = failing
     with pytest.raises(OSError):
-        rebuild(other.target, chunker_for=lambda domain: bench.chunker, observer=other.observer)
+        carry_over(other.target, chunker_for=lambda domain: bench.chunker, observer=other.observer)
     assert _vectors(bench) == expected
     bench.check()
     assert bench.catalog.live_version() == ("v1", bench.manifest)

@@ -11,9 +11,10 @@ from tests.ingest.workbench import Workbench, bench_in, counts, parse_here, pros
 
 from ragwright.core.types import OPEN, OWNER, Access, Scope
 from ragwright.ingest import pipeline, rights
+from ragwright.ingest.carry import carry_over
 from ragwright.ingest.discover import document_id
 from ragwright.ingest.doctor import examine
-from ragwright.ingest.pipeline import plan_ingest, rebuild
+from ragwright.ingest.pipeline import plan_ingest
 
 ACME, GLOBEX = Access("acme"), Access("globex")
 
@@ -178,11 +179,11 @@ def test_a_change_of_rights_that_is_stopped_is_ended_by_the_next_run(
     left = [step]
 
     def stopping(real: Any) -> Any:
-        def call(*given: Any) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
             left[0] -= 1
             if left[0] < 0:
                 raise KeyboardInterrupt
-            return real(*given)
+            return real(*given, **named)
 
         return call
 
@@ -205,7 +206,7 @@ def test_a_rebuilt_index_has_the_rights_of_the_documents(bench: Workbench) -> No
     bench.ingest(access=GLOBEX)
     before, failures = bench.chunk_ids(), bench.catalog.failures("globex")
     other = Workbench.beside(bench, "v2")
-    report = rebuild(other.target, chunker_for=lambda domain: bench.chunker, observer=other.observer)
+    report = carry_over(other.target, chunker_for=lambda domain: bench.chunker, observer=other.observer)
     assert (report.updated, report.added) == (6, 0)
     assert (other.chunk_ids(), bench.catalog.failures("globex")) == (before, failures)
     assert _access(other)["file000.md"] == {Access("acme", ("hr",)), GLOBEX}

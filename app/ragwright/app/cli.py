@@ -35,6 +35,17 @@ from ragwright.app.commands import (
     search,
     serve,
     status,
+    tune_adapter,
+    tune_embedder,
+    tune_list,
+    tune_lora,
+    tune_negatives,
+    tune_promote,
+    tune_questions,
+    tune_reader,
+    tune_reranker,
+    tune_rollback,
+    tune_routing,
 )
 from ragwright.app.door import door, package_version
 from ragwright.app.session import Options
@@ -46,7 +57,7 @@ Exit codes:
   1    an error, a partial success, or damage found by doctor
   2    wrong usage
   3    a bug in Ragwright; the message names a log file
-  4    an evaluation gate was not passed, or an int8 model was refused
+  4    an evaluation gate was not passed, or an int8 or a tuned model was refused
   130  interrupted
 """
 
@@ -135,6 +146,26 @@ add("compare", eval_compare.eval_compare, to=eval_group)
 add("gate", eval_gate.eval_gate, to=eval_group)
 add("convert", eval_convert.eval_convert, to=eval_group)
 add("split", eval_split.eval_split, to=eval_group)
+
+tune_group = _typer("Tune retrieval to the documents, and let what is better answer.")
+app.add_typer(tune_group, name="tune")
+add("questions", tune_questions.tune_questions, to=tune_group)
+add("negatives", tune_negatives.tune_negatives, to=tune_group)
+add("adapter", tune_adapter.tune_adapter, to=tune_group)
+add("embedder", tune_embedder.tune_embedder, to=tune_group)
+add("lora", tune_lora.tune_lora, to=tune_group)
+add("reranker", tune_reranker.tune_reranker, to=tune_group)
+add("reader", tune_reader.tune_reader, to=tune_group)
+add("promote", tune_promote.promote, to=tune_group)
+add("rollback", tune_rollback.rollback, to=tune_group)
+add("list", tune_list.list_tuned, to=tune_group)
+
+routing_group = _typer("Route queries to experts of parts of the documents.")
+tune_group.add_typer(routing_group, name="routing")
+add("add", tune_routing.add_expert, to=routing_group)
+add("remove", tune_routing.remove_expert, to=routing_group)
+add("list", tune_routing.list_experts, to=routing_group)
+add("report", tune_routing.report_routing, to=routing_group)
 
 config_group = _typer("Look at the settings.")
 app.add_typer(config_group, name="config")

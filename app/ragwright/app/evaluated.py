@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ragwright.app.access import reading, writing
+from ragwright.app.access import reading
 from ragwright.app.console import Console
 from ragwright.app.indexing import discover_paths, index_documents, index_texts, ingest_files
 from ragwright.app.progress import Progress
@@ -18,6 +18,7 @@ from ragwright.app.workspace import Workspace
 from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
+    from ragwright.app.version_models import Models, Parts
     from ragwright.core.config import Config
     from ragwright.core.types import Document
     from ragwright.eval.values import Dataset
@@ -74,13 +75,16 @@ class Place:
 
 
 @contextmanager
-def evaluated_workspace(config: Config, material: Material, *, console: Console) -> Iterator[Place]:
-    """The workspace to ask.
+def evaluated_workspace(
+    config: Config, material: Material, *, console: Console, promoted: bool = True
+) -> Iterator[Place]:
+    """The workspace to ask; a temporary one has the models that were promoted in the configured one.
 
     Args:
         config: Every setting.
         material: Which documents.
         console: Told how far an ingest is.
+        promoted: Whether these models count; else a temporary workspace has those that the settings name.
 
     Raises:
         InputError: The present workspace holds no documents or was cut by other settings, or the files do not
@@ -92,15 +96,35 @@ def evaluated_workspace(config: Config, material: Material, *, console: Console)
             yield Place(workspace, None)
         return
     copied = _present_documents(config) if material.kind == "copy" else []
+    project = None if material.folder is None else material.folder.resolve().parent
+    with closing(Workspace(config)) as home:
+        parts = home.models.parts if promoted else {}
+        registry = home.registry
+    with temporary_workspace(config, registry, parts, project=project) as workspace:
+        with Progress(console) as progress:
+            report = _fill(workspace, material, copied, progress)
+        if not report.added:
+            raise InputError("no document could be taken in, so there is nothing to ask")
+        yield Place(workspace, report)
+
+
+@contextmanager
+def temporary_workspace(
+    config: Config, registry: Models, parts: Parts, *, project: Path | None = None
+) -> Iterator[Workspace]:
+    """An empty workspace that is gone afterwards.
+
+    Args:
+        config: Every setting; what is stored has another place.
+        registry: Models of the workspace that is configured.
+        parts: Those of them that were tuned and answer here, by the part that they play.
+        project: See `Workspace`.
+    """
     with tempfile.TemporaryDirectory(prefix="ragwright-eval-") as folder:
         apart = _temporary(config, Path(folder))
-        project = None if material.folder is None else material.folder.resolve().parent
-        with writing(apart, purpose="ragwright eval", make=True, project=project) as workspace:
-            with Progress(console) as progress:
-                report = _fill(workspace, material, copied, progress)
-            if not report.added:
-                raise InputError("no document could be taken in, so there is nothing to ask")
-            yield Place(workspace, report)
+        workspace = Workspace(apart, project=project, registry=registry, parts=parts)
+        with closing(workspace), workspace.catalog.held():
+            yield workspace
 
 
 def documents_digest(config: Config, material: Material) -> str:

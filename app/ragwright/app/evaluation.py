@@ -204,7 +204,7 @@ def _units(workspace: Workspace, texts: _Texts, name: UnitName) -> Units:
     if name == "characters":
         return Characters()
     encoder = workspace.encoder
-    told = f"tokens of {workspace.config.encoder.model} ({encoder.fingerprint})"
+    told = f"tokens of {workspace.models.encoder_name} ({encoder.fingerprint})"
     return TokenUnits(lambda source: encoder.tokenizer.spans(texts(source) or ""), name=told)
 
 

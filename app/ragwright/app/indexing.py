@@ -7,6 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragwright.app.index_building import (
+    FIRST_VERSION,
+    build_beside,
+    delete_strays_elsewhere,
+    drop_others,
+    one_at_a_time,
+)
 from ragwright.app.workspace import Workspace
 from ragwright.core.errors import IndexDamaged
 
@@ -18,8 +25,6 @@ if TYPE_CHECKING:
     from ragwright.ingest.discover import Discovery
     from ragwright.ingest.report import IngestReport
     from ragwright.ingest.writer import Observer
-
-_FIRST_VERSION = "v1"
 
 
 def discover_paths(workspace: Workspace, paths: Sequence[Path]) -> Discovery:
@@ -101,6 +106,7 @@ def ingest_files(
         observer=observer,
     )
     workspace.indexes.release(version)  # opened anew, the engine no longer counts deleted chunks' words
+    delete_strays_elsewhere(workspace)
     return report
 
 
@@ -133,29 +139,25 @@ def index_documents(
         observer=observer,
     )
     workspace.indexes.release(version)
+    delete_strays_elsewhere(workspace)
     return report
 
 
 def rebuild_index(workspace: Workspace, observer: Observer) -> IngestReport:
     """Build a new index version beside the live one, switch to it, and delete the old one.
 
+    What was promoted stays so, and so does the version that a rollback leads to.
+
     Raises:
         InputError: Nothing has been ingested.
+        WorkspaceBusy: A promotion runs.
     """
-    from ragwright.ingest.pipeline import rebuild
-
-    former, manifest = workspace.live()
-    for version in workspace.catalog.versions():
-        if version != former:
-            workspace.indexes.drop(version)  # left by a rebuild that was stopped
-    version = f"v{int(former.removeprefix('v')) + 1}"
-    manifest = workspace.new_manifest(list(manifest.chunkers))
-    index = workspace.indexes.create(version, manifest)
-    workspace.catalog.save_version(version, manifest, live=False)
-    report = rebuild(workspace.target(version, index), chunker_for=workspace.chunker, observer=observer)
-    workspace.indexes.release(version)
-    workspace.indexes.make_live(version, manifest)
-    workspace.indexes.drop(former)
+    with one_at_a_time(workspace, purpose="ragwright ingest --rebuild"):
+        former, manifest = workspace.live()
+        drop_others(workspace)  # left by a run that was stopped
+        version, manifest, report = build_beside(workspace, manifest.parts, observer)
+        workspace.indexes.make_live(version, manifest)
+        workspace.indexes.drop(former)
     return report
 
 
@@ -164,9 +166,9 @@ def index_for(workspace: Workspace) -> tuple[str, ChunkIndex]:
     live = workspace.existing_live()
     if live is None:
         manifest = workspace.new_manifest([workspace.config.domain])
-        index = workspace.indexes.create(_FIRST_VERSION, manifest)
-        workspace.indexes.make_live(_FIRST_VERSION, manifest)
-        return _FIRST_VERSION, index
+        index = workspace.indexes.create(FIRST_VERSION, manifest)
+        workspace.indexes.make_live(FIRST_VERSION, manifest)
+        return FIRST_VERSION, index
     version, manifest = live
     extended = _fitted(workspace, version, manifest)
     index = workspace.open_index(version, manifest)

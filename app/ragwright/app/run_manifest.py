@@ -60,7 +60,7 @@ def run_manifest(
         },
         "request": dict(request),
         "config": config_facts(workspace.config),
-        "models": {"encoder": index.fingerprint},
+        "models": {"encoder": index.fingerprint, **index.parts},
         "index": {"version": version, "chunks": counts.chunks, "chunkers": dict(index.chunkers)},
         "code": code_facts(),
         "machine": machine_facts(),

@@ -137,7 +137,8 @@ def _measure(
 ) -> Iterator[Candidate]:
     """Measure points that share an index."""
     config = with_settings(task.config, dict(index_point))
-    with evaluated_workspace(config, task.material, console=console) as place:
+    varied = any(key.startswith("encoder.") for key, _ in index_point)
+    with evaluated_workspace(config, task.material, console=console, promoted=not varied) as place:
         for _, group in itertools.groupby(wanted, key=_without_dial):
             yield from _measure_search(place, task.dataset, list(group))
 
@@ -151,6 +152,8 @@ def _measure_search(place: Place, dataset: Dataset, wanted: Sequence[Settings]) 
     config = with_settings(workspace.config, {k: v for k, v in wanted[0].items() if k.startswith("search.")})
     prepared = prepare(workspace, dataset, Request(answers=False))
     options, scoring = SearchOptions(**config.search.model_dump()), prepared.scoring
+    if "search.rerank" not in wanted[0]:
+        options = replace(options, rerank=workspace.search_options().rerank)
     system = replace(prepared.system, options=options)
     shares = [each.get(DIAL, options.evidence) for each in wanted] if prepared.dial else []
     outcomes = ask(system, prepared.questions, dial=shares)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ragwright.app.parts import part
-from ragwright.core.errors import InputError
+from ragwright.core.errors import InputError, RagwrightError
 
 if TYPE_CHECKING:
     from ragwright.app.generators import Generators
     from ragwright.app.index_engines import IndexEngine
     from ragwright.app.index_versions import IndexVersions
     from ragwright.app.rerankers import Rerankers
+    from ragwright.app.retrievers import Retrievers
+    from ragwright.app.version_models import Models, Parts, VersionModels
     from ragwright.core.config import Config
     from ragwright.core.profile import Profile
     from ragwright.core.protocols import Chunker, ChunkIndex, Generator, Reranker
@@ -37,19 +40,35 @@ class Workspace:
     Any number of threads may ask.
     """
 
-    def __init__(self, config: Config, *, project: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        project: Path | None = None,
+        registry: Models | None = None,
+        parts: Parts | None = None,
+    ) -> None:
         """Nothing is built yet.
 
         Args:
             config: Every setting.
             project: Folder that sources are relative to; None: the one that holds the workspace.
+            registry: Models of another workspace, to be shared; None: its own.
+            parts: Tuned models of the registry that answer here, whatever was promoted; None: those that
+                were.
         """
         self.config = config
         self.folder = Path(os.path.abspath(config.workspace))  # noqa: PTH100 - resolve() would follow links
         self.project = project or self.folder.parent
+        self.patient = False
+        """Whether what encodes passages lets queries in between."""
+        self.writes = threading.RLock()
+        """Held by whichever thread changes documents, or what answers."""
         self._open = ExitStack()
         self.lock = threading.RLock()  # held while a part is built
-        self._retriever: tuple[ChunkIndex, HybridRetriever] | None = None  # over that index
+        self._given_registry, self._parts = registry, parts
+        self._pinned: tuple[str, Manifest] | None = None
+        self._models: VersionModels | None = None
 
     def close(self) -> None:
         """Release everything that was opened, in reverse order."""
@@ -66,32 +85,37 @@ class Workspace:
         return catalog
 
     @part
-    def encoder(self) -> TransformerEncoder:
-        """The encoder; its weights are loaded when something is first encoded."""
-        from ragwright.retrieval.encoder import load_encoder
+    def registry(self) -> Models:
+        """The models of every version."""
+        from ragwright.app.version_models import Models
 
-        settings = self.config.encoder
-        return load_encoder(settings.model, self.compute, dimension=settings.dimension)
+        return self._given_registry or Models(self.config, self.compute, tuned=self.folder / "tuned")
+
+    @property
+    def models(self) -> VersionModels:
+        """Those of the version that answers now; of a workspace that holds nothing, those that will."""
+        parts = self._parts
+        if parts is None:
+            live = self.existing_live()
+            parts = live[1].parts if live else {}
+        found = self._models
+        if found is None or found.parts != parts:
+            found = self._models = self.registry.of(parts)
+        return found
+
+    @property
+    def encoder(self) -> TransformerEncoder:
+        """What the version that answers now was made with; its weights are loaded when they are needed."""
+        return self.models.encoder
 
     def reranker(self, method: ModelReranking) -> Reranker:
         """What reranks by a method; see `Rerankers.open`."""
         return self.rerankers.open(method)
 
-    @part
+    @property
     def rerankers(self) -> Rerankers:
         """What reranks, each opened when it is first asked for."""
-        from ragwright.app.rerankers import RerankerModels, Rerankers
-
-        settings, encoder = self.config.reranker, self.config.encoder
-        # where cross is configured, the one model is a cross-encoder, and a single search may ask for late
-        other = settings.model if self.config.search.rerank != "cross" else None
-        models = RerankerModels(
-            cross=settings.model,
-            late=other or encoder.model,
-            late_dimension=None if other else encoder.dimension,
-            cache_megabytes=settings.cache_megabytes,
-        )
-        return Rerankers(models, self.compute, encoder=self.encoder)
+        return self.models.rerankers
 
     @property
     def compute(self) -> Compute:
@@ -107,13 +131,10 @@ class Workspace:
             threads=settings.threads,
         )
 
-    @part
+    @property
     def tokenizer(self) -> ModelTokenizer:
         """The encoder's tokenizer, without loading the encoder's weights."""
-        from ragwright.retrieval.model import open_model
-        from ragwright.retrieval.tokens import ModelTokenizer
-
-        return ModelTokenizer(open_model(self.config.encoder.model))
+        return self.models.tokenizer
 
     @part
     def profile(self) -> Profile:
@@ -154,7 +175,36 @@ class Workspace:
 
     def existing_live(self) -> tuple[str, Manifest] | None:
         """The index version that answers, or None; asking makes no workspace."""
+        if self._pinned is not None:
+            return self._pinned
         return self.catalog.live_version() if self.exists() else None
+
+    def at(self, version: str, manifest: Manifest) -> Self:
+        """This workspace as if that version answered; it shares all that is open, and is not closed itself.
+
+        Args:
+            version: An index version.
+            manifest: Its own, or that with other parts.
+        """
+        view = self.made_with(manifest.parts)
+        view._pinned = version, manifest
+        return view
+
+    def made_with(self, parts: Parts) -> Self:
+        """This workspace as if these tuned models answered: new indexes are made with them; see `at`."""
+        view = self._view()
+        view._parts, view._models = parts, None
+        return view
+
+    def patiently(self) -> Self:
+        """This workspace, but what encodes passages lets queries in between; see `at`."""
+        view = self._view()
+        view.patient = True
+        return view
+
+    def _view(self) -> Self:
+        _ = self.catalog, self.indexes, self.registry, self.retrievers  # so that they are the same
+        return copy.copy(self)
 
     def nothing_ingested(self) -> InputError:
         """What to raise where documents are needed."""
@@ -202,26 +252,25 @@ class Workspace:
 
         return Manifest(
             schema=SCHEMA_VERSION,
-            model=self.config.encoder.model,
+            model=self.models.encoder_name,
             fingerprint=self.encoder.fingerprint,
             dimension=self.encoder.dimension,
             language=self.profile.language,
             chunkers={domain: self.chunker(domain).fingerprint for domain in domains},
+            parts=self.models.parts,
         )
 
     def check_manifest(self, version: str, manifest: Manifest) -> None:
-        """Refuse an index that this program or the configured model did not make.
+        """Refuse an index that this program, or the model that was promoted or is configured, did not make.
 
         Raises:
             IndexDamaged: With both names and the command that mends it.
-            ModelError: The configured model cannot be opened.
+            ModelError: The model cannot be opened.
         """
-        from ragwright.app.index_fit import ConfiguredModel, check_layout, check_model
+        from ragwright.app.index_fit import check_layout, check_model
 
         check_layout(version, manifest)
-        encoder, name = self.encoder, self.config.encoder.model
-        model = ConfiguredModel(name, encoder.fingerprint, encoder.dimension, self.is_int8)
-        check_model(version, manifest, model)
+        check_model(version, manifest, self.registry.of(manifest.parts), is_int8=self.is_int8)
 
     def is_int8(self, fingerprint: str) -> bool:
         """Whether this is the name of an int8 model that is accepted here, or was."""
@@ -231,10 +280,12 @@ class Workspace:
 
     def target(self, version: str, index: ChunkIndex) -> Target:
         """Where an ingest writes."""
+        from ragwright.app.live_index import PatientEncoder
         from ragwright.ingest.writer import Target
 
         free = self.config.ingest.free_megabytes * 1_000_000
-        return Target(self.catalog, index, self.encoder, version, self.folder, free)
+        encoder = PatientEncoder(self.encoder) if self.patient else self.encoder
+        return Target(self.catalog, index, encoder, version, self.folder, free)
 
     def ingest_settings(
         self, *, retry_failed: bool = False, access: Access | None = None, defer_graph: bool = False
@@ -261,41 +312,66 @@ class Workspace:
         )
 
     def search_options(self) -> SearchOptions:
-        """The `[search]` section as the retriever takes it."""
-        from ragwright.retrieval.search import SearchOptions
-
-        return SearchOptions(**self.config.search.model_dump())
+        """The `[search]` section as the retriever takes it, with what was promoted in use."""
+        return self.models.search_options()
 
     @property
     def retriever(self) -> HybridRetriever:
         """The retriever over the index version that answers now, for who may see everything.
 
-        `HybridRetriever.within` gives the one for a caller.
+        `HybridRetriever.within` gives the one for a caller. Where another version may be promoted meanwhile,
+        ask by `asked`.
         """
         version, manifest = self.live()
-        index = self.open_index(version, manifest)
-        if (found := self._retriever) is None or found[0] is not index:
-            with self.lock:
-                if (found := self._retriever) is None or found[0] is not index:
-                    found = self._retriever = index, self._make_retriever(version, manifest, index)
-        return found[1]
+        return self.retrievers.of(version, manifest, self.open_index(version, manifest))
 
-    def _make_retriever(self, version: str, manifest: Manifest, index: ChunkIndex) -> HybridRetriever:
-        from ragwright.app.glossaries import expander
-        from ragwright.core.types import OWNER
-        from ragwright.retrieval.search import HybridRetriever
-        from ragwright.retrieval.terms import Terms
+    @part
+    def retrievers(self) -> Retrievers:
+        """The retrievers over every version."""
+        from ragwright.app.retrievers import Retrievers
 
-        return HybridRetriever(
-            self.encoder,
-            index,
-            Terms(manifest.language),
-            scope=OWNER,
-            options=self.search_options(),
-            expand=expander(manifest.chunkers),
-            hidden=lambda: set(self.catalog.strays(version)),
-            reranker=self.reranker,
-        )
+        return Retrievers(self.catalog, self.registry)
+
+    @contextmanager
+    def asked(self) -> Iterator[HybridRetriever | None]:
+        """The retriever over the version that answers now, whose index stays open until the block ends.
+
+        It is None where nothing has been ingested.
+
+        Raises:
+            IndexDamaged, ModelError: See `open_index`.
+        """
+        with self.in_use() as found:
+            yield None if found is None else self.retrievers.of(*found)
+
+    @contextmanager
+    def in_use(self) -> Iterator[tuple[str, Manifest, ChunkIndex] | None]:
+        """The version that answers now, its index open until the block ends; None where there is none.
+
+        Raises:
+            IndexDamaged, ModelError: See `open_index`.
+        """
+        with ExitStack() as held:
+            yield self._held(held)
+
+    def _held(self, held: ExitStack) -> tuple[str, Manifest, ChunkIndex] | None:
+        while (live := self.existing_live()) is not None:
+            try:
+                self.open_index(*live)
+                return *live, held.enter_context(self.indexes.held(*live))
+            except RagwrightError:
+                if self.existing_live() == live:  # else it was dropped after another one had taken over
+                    raise
+        return None
+
+    def prepare(self, version: str, manifest: Manifest) -> None:
+        """Load what a version needs that is to answer soon; once it does, no query waits for it.
+
+        Raises:
+            IndexDamaged, ModelError: See `open_index`.
+        """
+        retriever = self.retrievers.of(version, manifest, self.open_index(version, manifest))
+        retriever.find("warm up")
 
     @part
     def generators(self) -> Generators:

@@ -22,9 +22,11 @@ from ragwright.core.config_stages import (
     IndexConfig,
     IngestConfig,
     JudgeConfig,
+    ReaderConfig,
     RerankerConfig,
     SearchConfig,
 )
+from ragwright.core.config_tuning import NegativesConfig, QuestionsConfig, TuneConfig
 from ragwright.core.errors import ConfigError
 from ragwright.core.section import Section
 from ragwright.core.settings_problems import misfits, refusal
@@ -62,11 +64,15 @@ class Config(Section):
     catalog: CatalogConfig = Field(default=CatalogConfig(), strict=False)
     search: SearchConfig = Field(default=SearchConfig(), strict=False)
     reranker: RerankerConfig = Field(default=RerankerConfig(), strict=False)
+    reader: ReaderConfig = Field(default=ReaderConfig(), strict=False)
     answer: AnswerConfig = Field(default=AnswerConfig(), strict=False)
     generator: GeneratorConfig = Field(default=GeneratorConfig(), strict=False)
     conversation: ConversationConfig = Field(default=ConversationConfig(), strict=False)
     server: ServerConfig = Field(default=ServerConfig(), strict=False)
     judge: JudgeConfig = Field(default=JudgeConfig(), strict=False)
+    questions: QuestionsConfig = Field(default=QuestionsConfig(), strict=False)
+    negatives: NegativesConfig = Field(default=NegativesConfig(), strict=False)
+    tune: TuneConfig = Field(default=TuneConfig(), strict=False)
 
     def value(self, key: str) -> Any:
         """The value of a dotted key, such as `search.limit`."""

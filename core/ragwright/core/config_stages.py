@@ -111,6 +111,13 @@ class EncoderConfig(Section):
         description="Numbers of a vector that are kept, for models trained to be cut; unset keeps what the"
         " model declares.",
     )
+    task: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["table"],
+        description="The one of the model's prompts that stands before questions; unset takes its prompt for"
+        " all of them.",
+    )
     backend: Literal["auto", "openvino", "torch"] = Field(
         default="auto",
         description="What runs the model: auto, openvino or torch; auto takes the fastest here.",
@@ -131,6 +138,20 @@ class EncoderConfig(Section):
         strict=False,
         examples=[".ragwright/models"],
         description="Folder for compiled models; unset means models in the workspace.",
+    )
+    query_adapter: Path | None = Field(
+        default=None,
+        strict=False,
+        examples=[".ragwright/tuned/adapter"],
+        description="Folder of a query adapter, trained for this model; it moves the vectors of queries, and"
+        " the index stays as it is.",
+    )
+    router: Path | None = Field(
+        default=None,
+        strict=False,
+        examples=[".ragwright/tuned/router.json"],
+        description="Table of experts that queries are routed to, as ragwright tune routing writes it; where"
+        " query_adapter is set, that moves every query instead.",
     )
 
 
@@ -196,10 +217,10 @@ class SearchConfig(Section):
         le=1,
         description="Weight of words the domain adds to a query, 0 (none) to 1 (as its own).",
     )
-    rerank: Literal["none", "evidence", "late", "cross"] = Field(
+    rerank: Literal["none", "evidence", "late", "cross", "reader"] = Field(
         default="none",
         description="What orders the best candidates anew: none, evidence (by their best sentence; costs no"
-        " model), late (late interaction) or cross (a cross-encoder).",
+        " model), late (late interaction), cross (a cross-encoder) or reader.",
     )
     rerank_candidates: int = Field(
         default=50, ge=1, le=1000, description="Chunks that are reranked; search.limit at the least."
@@ -218,6 +239,12 @@ class SearchConfig(Section):
         examples=[600],
         description="Most tokens of evidence in all; unset means any.",
     )
+    expert: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["policies"],
+        description="Expert of encoder.router that encodes queries; unset lets the router choose for each.",
+    )
 
 
 class RerankerConfig(Section):
@@ -235,6 +262,18 @@ class RerankerConfig(Section):
         ge=0,
         le=1_000_000,
         description="Memory for token vectors of recent chunks, in megabytes; used by late.",
+    )
+
+
+class ReaderConfig(Section):
+    """The model that chooses evidence by reading the hits; it runs as the encoder does."""
+
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["./.ragwright/tuned/reader/model"],
+        description="A reader's folder (a relative one starts with ./), as ragwright tune reader writes it;"
+        " unset means that sentences are scored by meaning and words.",
     )
 
 

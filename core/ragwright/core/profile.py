@@ -17,13 +17,34 @@ from functools import cached_property
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from string import Formatter
 from types import MappingProxyType
 from typing import Any
 
 from ragwright.core.errors import ConfigError
 
+TEMPLATE_FIELDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "organisation": frozenset(),
+        "heading": frozenset({"heading", "parent", "title", "sign"}),
+        "definition": frozenset({"term"}),
+        "acronym": frozenset({"term"}),
+        "list": frozenset({"heading", "title", "sign"}),
+        "steps": frozenset({"heading", "title", "sign"}),
+        "table": frozenset({"column", "key", "kind", "sign"}),
+        "term": frozenset({"term", "other", "title", "sign"}),
+        "within": frozenset({"question", "sign"}),
+    }
+)
+"""Kinds of question templates, each with the fields that its templates may have in braces.
+
+`organisation` is what people call whoever says "we" in the documents; `sign` is what tells a document from
+the others, such as a type or a company; `within` puts it to a question.
+"""
+
 STRATEGIES = ("structure", "semantic", "recursive", "sentence", "fixed")
 MIN_TOKENS = 8
+_BESIDE_CHUNKS = ("name", "glossary", "question_templates")
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,8 @@ class Profile:
         clause_patterns: Regular expressions for the start of a line that is a good place to cut.
         abbreviations: Words with a full stop that do not end a sentence, as they are written.
         glossary: Term to its acronyms and synonyms.
+        question_templates: Wordings of questions that are made of documents, by what they ask about; see
+            `TEMPLATE_FIELDS`.
     """
 
     name: str = "general"
@@ -51,15 +74,17 @@ class Profile:
     clause_patterns: tuple[str, ...] = ()
     abbreviations: tuple[str, ...] = ()
     glossary: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    question_templates: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         _check(self)
         object.__setattr__(self, "glossary", MappingProxyType(dict(self.glossary)))
+        object.__setattr__(self, "question_templates", MappingProxyType(dict(self.question_templates)))
 
     @cached_property
     def digest(self) -> str:
-        """Hex digest of everything that changes chunks; name and glossary do not."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("name", "glossary")}
+        """Hex digest of everything that changes chunks; name, glossary and questions do not."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _BESIDE_CHUNKS}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
     def expansions(self, query: str) -> tuple[str, ...]:
@@ -171,11 +196,12 @@ def _values(table: Mapping[str, Any], name: str) -> dict[str, Any]:
             raise ConfigError(f"profile {name!r}: {key} is {values[key]!r}; want a list")
     if "heading_patterns" in values:
         values["heading_patterns"] = tuple(_heading(entry, name) for entry in values["heading_patterns"])
-    if isinstance(values.get("glossary"), dict):
-        values["glossary"] = {
-            term: tuple(synonyms) if isinstance(synonyms, list) else synonyms
-            for term, synonyms in values["glossary"].items()
-        }
+    for key in ("glossary", "question_templates"):
+        if isinstance(values.get(key), dict):
+            values[key] = {
+                name: tuple(texts) if isinstance(texts, list) else texts
+                for name, texts in values[key].items()
+            }
     return values
 
 
@@ -188,12 +214,25 @@ def _heading(entry: object, name: str) -> tuple[str, int]:
 
 
 def _merge(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists and the glossary add up, the child's first; other values of the child win."""
+    """Lists and the glossary add up, the child's first; other values of the child win.
+
+    So do question templates, kind by kind, unless the child is in another language.
+    """
     merged = {**parent, **child}
     for key in ("heading_patterns", "clause_patterns", "abbreviations"):
         merged[key] = tuple(dict.fromkeys((*child.get(key, ()), *parent.get(key, ()))))
     merged["glossary"] = {**parent.get("glossary", {}), **child.get("glossary", {})}
+    merged["question_templates"] = _merged_templates(parent, child)
     return merged
+
+
+def _merged_templates(parent: Mapping[str, Any], child: Mapping[str, Any]) -> dict[str, Any]:
+    own, former = child.get("question_templates", {}), parent.get("question_templates", {})
+    is_other = child.get("language", parent.get("language", "en")) != parent.get("language", "en")
+    if is_other or not isinstance(own, dict):
+        return own  # type: ignore[no-any-return]
+    kinds = dict.fromkeys((*own, *former))
+    return {kind: tuple(dict.fromkeys((*own.get(kind, ()), *former.get(kind, ())))) for kind in kinds}
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:
@@ -221,6 +260,7 @@ def _check(profile: Profile) -> None:
         raise ConfigError(f"glossary is {profile.glossary!r}; want a table of terms with lists of texts")
     for term, synonyms in profile.glossary.items():
         _check_texts(f"glossary entry {term!r}", synonyms)
+    _check_templates(profile.question_templates)
 
 
 def _check_numbers(profile: Profile) -> None:
@@ -248,6 +288,30 @@ def _check_pattern(pattern: object, key: str) -> None:
 def _check_texts(key: str, values: object) -> None:
     if not isinstance(values, tuple) or not all(isinstance(value, str) and value.strip() for value in values):
         raise ConfigError(f"{key} is {values!r}; want a list of texts")
+
+
+def _check_templates(templates: object) -> None:
+    if not isinstance(templates, Mapping):
+        raise ConfigError(f"question_templates is {templates!r}; want a table of kinds with lists of texts")
+    for kind, texts in templates.items():
+        if kind not in TEMPLATE_FIELDS:
+            raise ConfigError(
+                f"question_templates: unknown kind {kind!r}{_suggestion(kind, TEMPLATE_FIELDS)}; known are "
+                f"{', '.join(TEMPLATE_FIELDS)}"
+            )
+        _check_texts(f"question_templates.{kind}", texts)
+        for text in texts:
+            _check_fields(kind, text)
+
+
+def _check_fields(kind: str, text: str) -> None:
+    wanted = ", ".join(f"{{{name}}}" for name in sorted(TEMPLATE_FIELDS[kind])) or "none"
+    try:
+        seen = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    except ValueError as error:
+        raise ConfigError(f"question_templates.{kind}: {text!r} has a stray brace ({error})") from None
+    if not seen <= TEMPLATE_FIELDS[kind]:
+        raise ConfigError(f"question_templates.{kind}: {text!r} has other fields than it may have: {wanted}")
 
 
 def _occurs(term: str, line: str) -> bool:

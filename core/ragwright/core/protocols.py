@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ragwright.core.reader_folder import ReaderRules
 from ragwright.core.types import (
     OPEN,
     Access,
@@ -18,6 +19,7 @@ from ragwright.core.types import (
     Document,
     Encoding,
     IndexEntry,
+    Message,
     Passage,
     Scope,
     Turn,
@@ -234,6 +236,44 @@ class Reranker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reader makes of one chunk for one question.
+
+    Attributes:
+        passage: Log-odds that the chunk answers the question.
+        sentences: Log-odds of each sentence, that what stands in it belongs to the evidence; float32, shape
+            (number of sentences,).
+        answer: Half-open character range of the chunk's text that answers best; None: nothing in it does.
+    """
+
+    passage: float
+    sentences: NDArray[np.float32]
+    answer: tuple[int, int] | None = None
+
+
+class Reader(Protocol):
+    """Reads questions and chunks together, and says what in a chunk answers."""
+
+    fingerprint: str
+    """Names the weights, the tokenizer, and every setting that readings depend on."""
+
+    rules: ReaderRules
+    """How its log-odds become probabilities."""
+
+    def read(self, queries: Sequence[str], candidates: Sequence[Sequence[Chunk]]) -> list[list[Reading]]:
+        """Read the candidates of several queries in one call.
+
+        Args:
+            queries: The questions.
+            candidates: The chunks that were found for each of them; there may be none.
+
+        Returns:
+            For each query the readings of its candidates, in their order.
+        """
+        ...
+
+
 class DocumentStore(Protocol):
     """Where canonical texts are kept."""
 
@@ -265,6 +305,28 @@ class Rewriter(Protocol):
 
     async def rewrite(self, question: str, history: Sequence[Turn]) -> str:
         """The question with what it takes from the history; the question itself when it takes nothing."""
+        ...
+
+
+class Writer(Protocol):
+    """A language model that writes what prompts ask for, many at a time."""
+
+    name: str
+    """Names the model in what it is asked to make."""
+
+    def write(
+        self, prompts: Sequence[Sequence[Message]], *, max_tokens: int, temperature: float
+    ) -> list[str]:
+        """What the model writes for each prompt, in their order; "" where it failed for one.
+
+        Args:
+            prompts: Conversations to be continued.
+            max_tokens: The most tokens of each text.
+            temperature: Randomness, from 0.
+
+        Raises:
+            ServiceError: It failed for every prompt.
+        """
         ...
 
 

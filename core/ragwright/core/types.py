@@ -296,10 +296,14 @@ class Hit:
         title: Its document's title.
         score: What hits are sorted by, descending; its scale depends on the mode.
         scores: Every stage's part: `dense` (cosine), `sparse` (BM25), `dense_rank`, `sparse_rank`,
-            `fused`; a stage that did not see the chunk is absent.
+            `fused`, `reranked`, `reader` (how likely the chunk answers), `expert_NAME` (who encoded the
+            query, and how like it is to that expert's questions); a stage that did not see the chunk is
+            absent.
         evidence: Spans inside the chunk, in text order.
         duplicates: Other places with exactly this text.
         metadata: The document's flat facts.
+        answer: The words in the chunk that a reader takes for the answer, with how likely the chunk answers;
+            None where no reader read it, or nothing in it answers.
     """
 
     chunk: Chunk
@@ -310,6 +314,7 @@ class Hit:
     evidence: tuple[Evidence, ...] = ()
     duplicates: tuple[Place, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+    answer: Evidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

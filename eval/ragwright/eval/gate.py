@@ -65,6 +65,7 @@ class Verdict:
         n: Number of questions it rests on.
         unpaired: Questions left out because only one of the runs has a value.
         missing: Questions that must have a value, as the baseline has one, and lack it: the verdict fails.
+        sure: Whether the whole interval had to fulfil it.
     """
 
     requirement: Requirement
@@ -76,6 +77,7 @@ class Verdict:
     n: int = 0
     unpaired: int = 0
     missing: int = 0
+    sure: bool = False
 
     def sentence(self) -> str:
         """The verdict for people.
@@ -88,12 +90,13 @@ class Verdict:
             return f"failed: {self.requirement.measure} is missing for {questions} that the baseline has"
         verdict = "passed" if self.passed else "failed"
         verb = "changed by" if self.kind == "difference" else "is"
-        wanted = f"wanted {self.requirement.relation} {self.requirement.bound:g}"
+        whole = " with the whole interval" if self.sure else ""
+        wanted = f"wanted {self.requirement.relation} {self.requirement.bound:g}{whole}"
         return f"{verdict}: {self.requirement.measure} {verb} {self._seen()} ({self._basis()}), {wanted}"
 
     def _seen(self) -> str:
         rounded = self._number(self.seen)
-        if math.isnan(self.seen):
+        if math.isnan(self.seen) or self.sure:
             return rounded
         # Rounding must not make a failed value look as if it had met the bound, or the other way round.
         return rounded if self.requirement.met_by(float(rounded)) == self.passed else repr(self.seen)
@@ -154,12 +157,36 @@ def parse_requirement(text: str) -> Requirement:
     return Requirement(measure, cast(Relation, found[2]), bound)
 
 
-def check_gate(comparison: Comparison, requirements: Sequence[Requirement]) -> GateResult:
+def check_side(requirement: Requirement) -> None:
+    """Refuse a requirement that only stops improvements: it would pass whatever gets worse.
+
+    Raises:
+        InputError: It is one.
+    """
+    known = measure_of(requirement.measure)
+    better = "higher" if known is None else known.better
+    if requirement.relation.startswith(">") != (better == "higher"):
+        right = ">=" if better == "higher" else "<="
+        raise InputError(
+            f"the rule {requirement} lets {requirement.measure} get worse without end: {better} is better, "
+            f"so write {right}"
+        )
+
+
+def check_gate(
+    comparison: Comparison, requirements: Sequence[Requirement], *, sure: bool = False
+) -> GateResult:
     """Hold the differences to the baseline against requirements.
 
     A measure that every question of its kind has fails where the run lacks a value that the baseline has:
     questions must not pass by vanishing. Quote fidelity, citation precision and the judged measures exist
     for answers that were given only and rest on the questions that both runs have.
+
+    Args:
+        comparison: The differences.
+        requirements: Bounds on them.
+        sure: Whether the 95 % interval must fulfil them as a whole, not only the mean: the end of it that is
+            nearer to the bound decides.
 
     Raises:
         InputError: There are no requirements, or one is on a measure that was not compared.
@@ -169,7 +196,9 @@ def check_gate(comparison: Comparison, requirements: Sequence[Requirement]) -> G
     for requirement in requirements:
         if requirement.measure not in differences:
             raise InputError(_not_compared(requirement, comparison))
-    return GateResult(tuple(_against_baseline(each, differences[each.measure]) for each in requirements))
+    return GateResult(
+        tuple(_against_baseline(each, differences[each.measure], sure=sure) for each in requirements)
+    )
 
 
 def check_floors(run: Run, requirements: Sequence[Requirement], *, seed: int = 0) -> GateResult:
@@ -199,18 +228,20 @@ def check_floors(run: Run, requirements: Sequence[Requirement], *, seed: int = 0
     )
 
 
-def _against_baseline(requirement: Requirement, seen: Difference) -> Verdict:
+def _against_baseline(requirement: Requirement, seen: Difference, *, sure: bool) -> Verdict:
     missing = 0 if _may_be_absent(seen.measure) else seen.missing
+    numbers = (seen.difference, seen.low, seen.high) if sure else (seen.difference,)
     return Verdict(
         requirement,
         seen.difference,
-        requirement.met_by(seen.difference) and not missing,
+        all(map(requirement.met_by, numbers)) and not missing,
         kind="difference",
         low=seen.low,
         high=seen.high,
         n=seen.n,
         unpaired=seen.unpaired,
         missing=missing,
+        sure=sure,
     )
 
 

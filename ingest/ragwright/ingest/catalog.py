@@ -12,11 +12,9 @@ document counts as changed, whatever its file says, and nobody takes vectors fro
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -26,12 +24,12 @@ from ragwright.ingest.catalog_layout import identity_of, prepare
 from ragwright.ingest.catalog_scope import list_documents, read_kinds, read_visible
 from ragwright.ingest.catalog_sources import read_counts, read_known_files, read_names, read_tenants
 from ragwright.ingest.catalog_tables import (
+    behind,
     chunks,
     clear_failures,
     committed_row,
     documents,
     encoded_by_id,
-    facts,
     failures,
     insert,
     of_tenant,
@@ -41,7 +39,6 @@ from ragwright.ingest.catalog_tables import (
     row_document,
     storable,
     strays,
-    versions,
 )
 from ragwright.ingest.catalog_values import (
     CatalogCounts,
@@ -49,18 +46,24 @@ from ragwright.ingest.catalog_values import (
     KnownFile,
     LedgerRow,
     ListedDocument,
-    Manifest,
+)
+from ragwright.ingest.catalog_versions import (
+    VersionCatalog,
+    catch_up,
+    hold,
+    retire_elsewhere,
+    set_behind,
+    take_out,
+    unchanged,
 )
 from ragwright.ingest.database import Database
 from ragwright.ingest.recent_documents import RecentDocuments
-
-T = TypeVar("T")
 
 # No file has this digest, so that a document which has it is updated by the next ingest.
 _BEING_REPLACED = "being replaced"
 
 
-class Catalog:
+class Catalog(VersionCatalog):
     """The catalog of one workspace, in SQLite or in any database SQLAlchemy reaches.
 
     Every method raises ServiceError when the database does not answer or has no room, and IndexDamaged when
@@ -68,9 +71,8 @@ class Catalog:
     """
 
     def __init__(self, url: str | sa.URL) -> None:
-        self._database = Database(url)
+        super().__init__(Database(url))
         self._recent = RecentDocuments()
-        self._remembered: dict[str, tuple[int, Any]] = {}  # what every query asks for, by its name
         prepare(self._database)
 
     @classmethod
@@ -121,19 +123,31 @@ class Catalog:
             kinds = self._unless_changed("rights", lambda: read_kinds(connection))
             return list_documents(connection, scope, kinds=kinds, version=version, limit=limit, after=after)
 
-    def set_access(self, document_ids: Iterable[str], access: Access) -> None:
-        """Record who may see documents of the tenant that `access` names; those of another are ignored."""
+    def set_access(self, document_ids: Iterable[str], access: Access, *, version: str | None = None) -> None:
+        """Record who may see documents of the tenant that `access` names; those of another are ignored.
+
+        Args:
+            document_ids: The documents.
+            access: Who may see them.
+            version: The index version that says so already.
+        """
         with self._database.writing() as connection:
             for part in parts(document_ids):
                 own = documents.c.id.in_(part) & of_tenant(documents, access.tenant)
                 connection.execute(documents.update().where(own).values(groups=json.dumps(access.groups)))
+                set_behind(connection, part, version=version)
 
-    def documents(self) -> Iterator[CommittedDocument]:
-        """Every document, ordered by source, without ledger rows."""
+    def documents(self, document_ids: Iterable[str] | None = None) -> Iterator[CommittedDocument]:
+        """Documents without ledger rows, in the order of their ids; None: every one, ordered by source.
+
+        Those that are not there, or not any more, are left out.
+        """
+        wanted = self.names() if document_ids is None else document_ids
         with self._database.reading() as connection:
-            for document_id in self.names():
-                row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).one()
-                yield CommittedDocument(row_document(row), row.digest, row.size, row.domain, ())
+            for document_id in wanted:
+                row = connection.execute(sa.select(documents).where(documents.c.id == document_id)).first()
+                if row is not None:
+                    yield CommittedDocument(row_document(row), row.digest, row.size, row.domain, ())
 
     def known_files(self, tenant: str) -> dict[str, KnownFile]:
         """What is remembered of every source of a tenant: committed documents and failures."""
@@ -179,11 +193,17 @@ class Catalog:
             rows = [LedgerRow(*row) for each in queries for row in connection.execute(each)]
         return sorted(rows, key=lambda row: (row.document_id, row.start, row.id))
 
-    def declare(self, version: str, rows: Sequence[LedgerRow]) -> None:
+    def declare(self, version: str, rows: Sequence[LedgerRow], *, stored: bool = False) -> None:
         """Name the chunks of documents that are about to be written.
 
         New ones become strays. Of those that the ledger holds already, the documents count as changed until
         they are committed, and what the chunks were encoded from as unknown where it differs.
+
+        Args:
+            version: Index version that they are written to.
+            rows: The chunks.
+            stored: Whether the documents are written as they are stored: the version is behind with them, and
+                nothing else is true of them than before.
         """
         with self._database.writing() as connection:
             ids = [row.id for row in rows]
@@ -201,56 +221,69 @@ class Catalog:
             for part in parts(overwritten):
                 doubtful = (chunks.c.version == version) & chunks.c.id.in_(part)
                 connection.execute(chunks.update().where(doubtful).values(encoded=""))
-            for part in parts({row.document_id for row in rows if row.id in owned}):
+            for part in parts({row.document_id for row in rows if row.id in owned and not stored}):
                 replaced = documents.update().where(documents.c.id.in_(part))
                 connection.execute(replaced.values(digest=_BEING_REPLACED))
 
-    def commit(
-        self, version: str, committed: Sequence[CommittedDocument], *, keep_failures: bool = False
-    ) -> list[str]:
-        """Make documents the current ones, in one transaction.
+    def commit(self, version: str, committed: Sequence[CommittedDocument]) -> list[str]:
+        """Make documents the current ones, in one transaction; other versions are behind with them.
 
         Args:
             version: Index version that holds their chunks.
             committed: Documents with all their chunks.
-            keep_failures: Whether a failure of a document's file is still true, since the file was not read.
 
         Returns:
             Ids of chunks that the former versions held and the new ones do not: strays now, to be deleted.
         """
         ids = [each.document.id for each in committed]
-        current = {row.id: row for each in committed for row in each.rows}
-        former = {row.id: row.encoded for row in self.ledger(version, ids)}
-        gone = {key: encoded for key, encoded in former.items() if key not in current}
         with self._database.writing() as connection:
+            gone = hold(connection, version, committed)
+            retire_elsewhere(connection, ids, version=version)
             for part in parts(ids):
-                held = (chunks.c.version == version) & chunks.c.document_id.in_(part)
-                connection.execute(chunks.delete().where(held))
                 connection.execute(documents.delete().where(documents.c.id.in_(part)))
             insert(connection, documents, [committed_row(each) for each in committed])
-            insert(connection, chunks, [{"version": version, **asdict(row)} for row in current.values()])
-            remove_strays(connection, version, current)
-            replace_strays(connection, version, gone)
-            for tenant in {each.document.access.tenant for each in committed if not keep_failures}:
+            set_behind(connection, ids, version=version)
+            for tenant in {each.document.access.tenant for each in committed}:
                 own = [each.document for each in committed if each.document.access.tenant == tenant]
                 clear_failures(connection, [document.source for document in own], tenant=tenant)
-        return list(gone)
+        return gone
+
+    def hold(self, version: str, read: Sequence[CommittedDocument]) -> list[str]:
+        """Record that an index version holds documents as they are stored, in one transaction.
+
+        With those that were changed since they were read it stays behind, and their new chunks stay strays.
+
+        Args:
+            version: Index version that holds their chunks.
+            read: Documents of this catalog, with all their chunks.
+
+        Returns:
+            Ids of chunks that it held of them and holds no more: strays now, to be deleted.
+        """
+        with self._database.writing() as connection:
+            held = unchanged(connection, read)
+            gone = hold(connection, version, held)
+            catch_up(connection, version, [each.document.id for each in held])
+        return gone
 
     def forget(self, version: str, document_ids: Sequence[str]) -> list[str]:
         """Remove documents.
 
         Returns:
-            Ids of the chunks they held: strays now, to be deleted from the index.
+            Ids of the chunks that an index version held of them: strays now, to be deleted from the index.
+            What other versions held are strays, too.
         """
-        gone = {row.id: row.encoded for row in self.ledger(version, document_ids)}
         with self._database.writing() as connection:
             for part in parts(document_ids):
                 same = (documents.c.source == failures.c.source) & (documents.c.tenant == failures.c.tenant)
                 named = sa.exists().where(documents.c.id.in_(part), same)
                 connection.execute(failures.delete().where(named))
                 connection.execute(documents.delete().where(documents.c.id.in_(part)))
-                connection.execute(chunks.delete().where(chunks.c.document_id.in_(part)))
+            gone = take_out(connection, version, document_ids)
             replace_strays(connection, version, gone)
+            retire_elsewhere(connection, document_ids, version=version)
+            for part in parts(document_ids):
+                connection.execute(behind.delete().where(behind.c.document_id.in_(part)))
         return list(gone)
 
     def strays(self, version: str) -> list[str]:
@@ -305,51 +338,7 @@ class Catalog:
         with self._database.writing() as connection:
             clear_failures(connection, sources, tenant=tenant)
 
-    # Index versions
-
-    def live_version(self) -> tuple[str, Manifest] | None:
-        """The index version that answers, with its manifest; None before the first ingest."""
-
-        def read() -> tuple[str, Manifest] | None:
-            with self._database.reading() as connection:
-                row = connection.execute(sa.select(versions).where(versions.c.live)).first()
-            return None if row is None else (row.version, Manifest(**json.loads(row.manifest)))
-
-        return self._unless_changed("live version", read)
-
-    def _unless_changed(self, name: str, read: Callable[[], T]) -> T:
-        """What was read the last time, or what is read now where anything was committed since."""
-        state = self._database.state()  # before reading: a commit in between makes the next call read again
-        former = self._remembered.get(name)
-        if state is not None and former is not None and former[0] == state:
-            value: T = former[1]
-            return value
-        value = read()
-        if state is not None:
-            self._remembered[name] = (state, value)
-        return value
-
-    def versions(self) -> list[str]:
-        """Every index version, `v2` before `v10`."""
-        with self._database.reading() as connection:
-            found = connection.execute(sa.select(versions.c.version)).scalars().all()
-        return sorted(found, key=lambda version: (len(version), version))
-
-    def save_version(self, version: str, manifest: Manifest, *, live: bool) -> None:
-        """Record an index version; when live, it replaces the one that answers."""
-        row = {"version": version, "manifest": json.dumps(asdict(manifest)), "live": live}
-        with self._database.writing() as connection:
-            if live:
-                connection.execute(versions.update().values(live=False))
-            connection.execute(versions.delete().where(versions.c.version == version))
-            insert(connection, versions, [row])
-
-    def drop_version(self, version: str) -> None:
-        """Forget an index version with its ledger and strays."""
-        with self._database.writing() as connection:
-            for table in (versions, chunks, strays):
-                connection.execute(table.delete().where(table.c.version == version))
-            connection.execute(facts.delete().where(facts.c.name == _unsettled(version)))
+    # Looking after it
 
     def identity(self) -> str:
         """Names this catalog among those that share a server: eight hex digits, made once."""
@@ -363,21 +352,6 @@ class Catalog:
             WorkspaceBusy: Another process writes to it.
         """
         return self._database.held()
-
-    # Looking after it
-
-    def is_settled(self, version: str) -> bool:
-        """Whether an index version was optimised after the last write to it."""
-        query = sa.select(facts.c.value).where(facts.c.name == _unsettled(version))
-        with self._database.reading() as connection:
-            return connection.execute(query).first() is None
-
-    def set_settled(self, version: str, *, settled: bool) -> None:
-        """Record that an index version is about to be written, or that it was optimised."""
-        with self._database.writing() as connection:
-            connection.execute(facts.delete().where(facts.c.name == _unsettled(version)))
-            if not settled:
-                insert(connection, facts, [{"name": _unsettled(version), "value": ""}])
 
     def counts(self, version: str | None) -> CatalogCounts:
         """How many documents, characters, bytes, chunks and failures there are."""
@@ -397,7 +371,3 @@ class Catalog:
         self._recent.clear()
         self._remembered.clear()  # another connection counts its changes from the start
         self._database.close()
-
-
-def _unsettled(version: str) -> str:
-    return f"unsettled {version}"

@@ -87,6 +87,23 @@ versions = sa.Table(
     sa.Column("manifest", sa.String, nullable=False),  # JSON
     sa.Column("live", sa.Boolean, nullable=False),
 )
+behind = sa.Table(  # documents that a version does not hold as they are stored
+    "behind",
+    tables,
+    sa.Column("version", sa.String, primary_key=True),
+    sa.Column("document_id", sa.String, primary_key=True),
+)
+switches = sa.Table(
+    "switches",
+    tables,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("parts", sa.String, nullable=False),  # JSON
+    sa.Column("former", sa.String, nullable=False),  # JSON
+)
 
 _PART = 500
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from ragwright.core.types import OPEN, Access, Document
 
@@ -14,11 +15,13 @@ class Manifest:
 
     Attributes:
         schema: Layout of its payload.
-        model: The encoder's configured name.
+        model: The encoder's configured name; of a promoted one its folder in the workspace.
         fingerprint: The encoder's fingerprint.
         dimension: Length of a vector.
         language: Of the BM25 terms.
         chunkers: Fingerprint of the chunker settings, by domain.
+        parts: Name of the tuned model that was promoted, by the part that it plays; what the settings name
+            plays the others.
     """
 
     schema: int
@@ -27,6 +30,28 @@ class Manifest:
     dimension: int
     language: str
     chunkers: Mapping[str, str]
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A promotion, or a rollback.
+
+    Attributes:
+        at: When, as ISO 8601 in UTC.
+        action: What was done.
+        name: Of the tuned model that was promoted, or whose promotion was taken back.
+        version: The index version that answered from then on.
+        parts: What was promoted then, as in `Manifest`.
+        former: What had been promoted until then.
+    """
+
+    at: str
+    action: Literal["promote", "rollback"]
+    name: str
+    version: str
+    parts: Mapping[str, str]
+    former: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,43 +167,23 @@ def _write_files(
                 writer.fail(result.source, result.reason, digest=result.digest, tenant=settings.access.tenant)
 
 
-def rebuild(target: Target, *, chunker_for: Callable[[str], Chunker], observer: Observer) -> IngestReport:
-    """Write every document of the catalog to another index version; files are not read again.
+def write_all(
+    prepare: Callable[[], Iterable[PreparedDocument]], writer: IndexWriter, *, defer_graph: bool = False
+) -> None:
+    """Write what is prepared in a thread, a bounded amount ahead, and finish the index.
 
     Args:
-        target: Its version is the new one.
-        chunker_for: The chunker of a domain.
-        observer: Told what happens.
+        prepare: Gives the documents.
+        writer: Not yet entered.
+        defer_graph: See `IngestSettings`.
     """
-    started = time.perf_counter()
-    check_free_space(target.folder, target.free_bytes)
-    report = IngestReport()
-    names = target.catalog.names()
-    observer.start(len(names))
-    writer = IndexWriter(
-        target, former={*names.values()}, report=report, observer=observer, keep_failures=True
-    )
-
-    def prepare() -> Iterator[PreparedDocument]:
-        for each in target.catalog.documents():
-            chunker = chunker_for(each.domain)
-            with writer.stopwatch.timed("chunk"):
-                made = cut(each.document, chunker, digest=each.digest, size=each.size, domain=each.domain)
-            yield made
-
-    write_all(prepare, writer)
-    report.seconds["total"] = time.perf_counter() - started
-    return report
-
-
-def write_all(prepare: Callable[[], Iterable[PreparedDocument]], writer: IndexWriter) -> None:
-    """Write what is prepared in a thread, a bounded amount ahead, and finish the index."""
     with writer:
         with ahead(prepare, weigh=_weight, room=_AHEAD) as results:
             for prepared in results:
                 writer.add(prepared)
         writer.finish()
-        writer.optimize()
+        if not (defer_graph and writer.graph_is_due()):
+            writer.optimize()
 
 
 def _weight(result: PreparedDocument | _Failed) -> int:

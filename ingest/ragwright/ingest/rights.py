@@ -50,4 +50,4 @@ def give_rights(document_ids: Sequence[str], target: Target, *, access: Access) 
         target.catalog.set_settled(target.version, settled=False)
         for chunk_ids in parts_of([row.id for row in rows]):
             target.index.set_access(chunk_ids, access)
-        target.catalog.set_access(part, access)
+        target.catalog.set_access(part, access, version=target.version)

@@ -86,7 +86,7 @@ class IndexWriter:
         former: Container[str],
         report: IngestReport,
         observer: Observer,
-        keep_failures: bool = False,
+        stored: bool = False,
     ) -> None:
         """Make a writer.
 
@@ -95,10 +95,10 @@ class IndexWriter:
             former: Sources that had a document before: they count as updated.
             report: Counts what is done.
             observer: Is told.
-            keep_failures: Whether the documents come from the catalog, so that their files may still fail.
+            stored: Whether the documents come from the catalog, which then stays as it is but for the ledger.
         """
         self.stopwatch = Stopwatch(report.seconds)
-        self._keep_failures = keep_failures
+        self._from_catalog = stored
         self._marked = False
         self._catalog, self._index, self._version = target.catalog, target.index, target.version
         self._target = target
@@ -161,6 +161,10 @@ class IndexWriter:
             self._index.delete(part)
             self._catalog.drop_strays(self._version, part)
 
+    def graph_is_due(self) -> bool:
+        """Whether optimising the index would build a graph, which takes long."""
+        return self._index.graph_is_due()
+
     def optimize(self) -> None:
         """Optimise the index if it was written to since it last was, by this run or a stopped one."""
         if not self._catalog.is_settled(self._version):
@@ -186,7 +190,7 @@ class IndexWriter:
             self._write_slice()
         if self._undeclared:
             with self.stopwatch.timed("commit"):
-                self._catalog.declare(self._version, self._undeclared)
+                self._catalog.declare(self._version, self._undeclared, stored=self._from_catalog)
             self._undeclared.clear()
         self._in_flight.append(self._encoder.begin(self._next_chunks()))
 
@@ -246,7 +250,8 @@ class IndexWriter:
                 self._commit(complete)
 
     def _commit(self, complete: Sequence[CommittedDocument]) -> None:
-        gone = self._catalog.commit(self._version, complete, keep_failures=self._keep_failures)
+        record = self._catalog.hold if self._from_catalog else self._catalog.commit
+        gone = record(self._version, complete)
         self._index.delete(gone)
         self._catalog.drop_strays(self._version, gone)
         for each in complete:

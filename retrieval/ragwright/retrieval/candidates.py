@@ -43,11 +43,13 @@ class Ranking:
         dense: The dense half, best first.
         sparse: The lexical half, best first.
         fused: Both joined, best first.
+        routing: What the query's expert was chosen by; every hit tells it.
     """
 
     dense: Sequence[Scored]
     sparse: Sequence[Scored]
     fused: Sequence[Scored]
+    routing: Mapping[str, float] = field(default_factory=dict)
 
     def found(self, candidates: Sequence[Candidate], scores: Sequence[float] | None = None) -> list[Found]:
         """Candidates with every part of their scores, best first; equal scores are ordered by id.
@@ -58,7 +60,10 @@ class Ranking:
         """
         fused = dict(self.fused)
         halves = (_places("dense", self.dense), _places("sparse", self.sparse))
-        parts = [{**halves[0](each.id), **halves[1](each.id), "fused": fused[each.id]} for each in candidates]
+        parts = [
+            {**halves[0](each.id), **halves[1](each.id), "fused": fused[each.id], **self.routing}
+            for each in candidates
+        ]
         if scores is None:
             return [
                 Found(c.stored, c.places, part["fused"], part)

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ragwright.core.errors import InputError
+from ragwright.core.errors import InputError, ModelError
 from ragwright.core.types import Encoding, Passage, Vectors
 from ragwright.retrieval.batches import Ints, ModelInput
 from ragwright.retrieval.forward import Compute, Forward
@@ -70,7 +70,8 @@ class TransformerEncoder:
             float32, shape (len(texts), dimension), rows of unit L2 norm.
         """
         prompt = self.model.query_prompt
-        tokens = [self._clip(each) for each in self.tokenizer.encode([prompt + text for text in texts])]
+        asked = [prompt + self._with_examples(text) for text in texts]
+        tokens = [self._clip(each) for each in self.tokenizer.encode(asked)]
         inputs = [ModelInput(each.ids, self._whole(each, len(prompt))) for each in tokens]
         vectors = np.empty((len(texts), self.dimension), np.float32)
 
@@ -102,6 +103,15 @@ class TransformerEncoder:
         done = [result for result in results if result is not None]
         assert len(done) == len(inputs), "a backend lost an input"
         return done
+
+    def _with_examples(self, text: str) -> str:
+        """A question as the model is used to read it: alone, or behind like ones and what answered them."""
+        in_context = self.model.in_context
+        return text if in_context is None else in_context.read_with(text, fits=self._fits)
+
+    def _fits(self, text: str) -> bool:
+        tokens = self.tokenizer.encode([self.model.query_prompt + text])[0]
+        return len(tokens.ids) <= self.model.max_tokens
 
     def _passage_inputs(self, passages: Sequence[Passage]) -> list[ModelInput]:
         """Token ids, the range of the whole passage and those of its sentences."""
@@ -209,18 +219,27 @@ def _ahead(
                 waiting.append(pool.submit(prepare, window))
 
 
-def load_encoder(name: str, compute: Compute, *, dimension: int | None = None) -> TransformerEncoder:
+def load_encoder(
+    name: str, compute: Compute, *, dimension: int | None = None, task: str | None = None
+) -> TransformerEncoder:
     """Open a model for encoding; its weights are loaded when something is first encoded.
 
     Args:
         name: See `open_model`.
         compute: How it is run.
         dimension: See `open_model`.
+        task: See `open_model`.
 
     Raises:
-        ModelError: See `open_model`; or int8 is configured, and no int8 model was accepted.
+        ModelError: See `open_model`; or int8 is configured, and no int8 model was accepted; or the weights
+            are for questions only.
     """
-    model = open_model(name, dimension=dimension)
+    model = open_model(name, dimension=dimension, task=task)
+    if model.lora is not None and model.lora.queries_only:
+        raise ModelError(
+            f"{name} is LoRA weights that read questions only; set encoder.model to {model.lora.base}, and "
+            "use the weights as an expert: ragwright tune routing"
+        )
     if compute.precision == "int8":
         return quantised_encoder(model, compute, accepted_model(model, compute.cache))
     return TransformerEncoder(model, compute.loader(model), call_tokens=compute.call_tokens())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ragwright.core.protocols import Scored, StoredChunk
 from ragwright.core.types import Evidence, Hit, Place
 from ragwright.retrieval.evidence import select_evidence
 from ragwright.retrieval.evidence_score import QuerySigns, score_sentences
+from ragwright.retrieval.read_evidence import Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,20 @@ class Found:
         places: Other places of its text.
         score: What hits are sorted by.
         parts: Every stage's part of the score.
+        answer: What a reader takes for the answer; None where none read, or nothing answers.
     """
 
     stored: StoredChunk
     places: tuple[Place, ...]
     score: float
     parts: Mapping[str, float]
+    answer: Evidence | None = None
+
+    def read_by(self, read: Read) -> Found:
+        """The same with the reader's part of the score, and with what it takes for the answer."""
+        key = self.stored.chunk.id
+        parts = {**self.parts, "reader": read.probability(key)}
+        return replace(self, parts=parts, answer=read.answer(self.stored.chunk))
 
     def hit(self, evidence: tuple[Evidence, ...]) -> Hit:
         """The hit with this evidence."""
@@ -42,6 +51,7 @@ class Found:
             evidence=evidence,
             duplicates=self.places,
             metadata=stored.metadata,
+            answer=self.answer,
         )
 
 
@@ -53,8 +63,9 @@ class Finding:
         chunks: The found chunks, best first.
         query: What their sentences were compared with.
         seconds: Wall time by step: `encode` (the query's vector and terms), `search` (engine, fusion and
-            fetching), `rerank` where there was reranking, and `score` (of the sentences). Steps that several
-            queries took together count in equal shares.
+            fetching), `rerank` where there was reranking, `read` where a reader read what was found after
+            that, and `score` (of the sentences). Steps that several queries took together count in equal
+            shares.
     """
 
     def __init__(
@@ -67,6 +78,7 @@ class Finding:
         budget: int | None,
         count_tokens: Callable[[str], int],
         seconds: Mapping[str, float],
+        read: Read | None = None,
     ) -> None:
         """Score the sentences of what was found.
 
@@ -78,14 +90,15 @@ class Finding:
             budget: Tokens of evidence in all, when `hits` is told no other.
             count_tokens: Counts a text's tokens.
             seconds: Wall time of the steps so far.
+            read: What a reader made of the chunks; None: none has read them.
         """
         started = time.perf_counter()
         self.ranked = ranked
         self.chunks = [each.stored for each in found]
         self.query = query
-        self._scores = score_sentences(self.chunks, query)
+        self._scores = read.scores(self.chunks, query) if read else score_sentences(self.chunks, query)
         self.seconds = {**seconds, "score": time.perf_counter() - started}
-        self._found = found
+        self._found = [each.read_by(read) for each in found] if read else found
         self._share = share
         self._budget = budget
         self._count_tokens = count_tokens

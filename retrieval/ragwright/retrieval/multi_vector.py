@@ -18,14 +18,13 @@ from ragwright.core.model_folder import read_json
 from ragwright.retrieval.layers import Dense, Layer, read_dense, read_layers
 from ragwright.retrieval.model import (
     ModelFolder,
-    count_positions,
     fingerprint_of,
     locate_model,
     open_model,
-    read_config,
     tokenizer_digest,
     weights_digest,
 )
+from ragwright.retrieval.transformer_config import count_positions, read_config
 
 _KINDS = ("MultiVectorEncoder", "ColBERT")
 _MARKERS = ("query_prefix", "document_prefix")

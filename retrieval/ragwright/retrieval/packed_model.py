@@ -15,9 +15,9 @@ import numpy as np
 
 from ragwright.retrieval import varlen_attention
 from ragwright.retrieval.batches import Ints, ModelInput, Packed, make_packed
-from ragwright.retrieval.model import padding_id
 from ragwright.retrieval.padded_model import PaddedModel, takes
 from ragwright.retrieval.transfer import Wanted, means, to_device
+from ragwright.retrieval.transformer_config import padding_id
 from ragwright.retrieval.varlen_attention import PackingError
 
 _HEAD_READS = ("first", "last", "mean")

@@ -10,8 +10,8 @@ import numpy as np
 
 from ragwright.core.errors import ModelError
 from ragwright.retrieval.batches import Batch, Ints, ModelInput, make_batches
-from ragwright.retrieval.model import padding_id
 from ragwright.retrieval.transfer import Wanted, means, to_device
+from ragwright.retrieval.transformer_config import padding_id
 
 
 class PaddedModel:

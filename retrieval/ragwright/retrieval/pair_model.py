@@ -17,14 +17,12 @@ from ragwright.retrieval.activations import Activation, activation
 from ragwright.retrieval.layers import Head, Layer, read_head, read_layers
 from ragwright.retrieval.model import (
     ModelFolder,
-    count_positions,
     fingerprint_of,
     locate_model,
-    padding_id,
-    read_config,
     tokenizer_digest,
     weights_digest,
 )
+from ragwright.retrieval.transformer_config import count_positions, padding_id, read_config
 
 _SETTING = "reranker.model"
 _HEAD_KIND = "ForSequenceClassification"

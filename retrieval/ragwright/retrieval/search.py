@@ -6,38 +6,32 @@ import copy
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NoReturn, Protocol, Self
+from typing import Literal, NoReturn, Self
+
+import numpy as np
 
 from ragwright.core.errors import InputError
 from ragwright.core.protocols import (
     ChunkIndex,
-    Encoder,
     IndexQuery,
+    Reader,
     Reranker,
     Scored,
     StoredChunk,
-    Tokenizer,
 )
 from ragwright.core.types import Hit, Scope, Vector
+from ragwright.retrieval.adapted_queries import AdaptedQueries, AdaptedQuery, QueryEncoder
 from ragwright.retrieval.candidates import Candidate, Ranking, distinct
 from ragwright.retrieval.evidence_score import QuerySigns, score_sentences
-from ragwright.retrieval.finding import Finding
+from ragwright.retrieval.finding import Finding, Found
 from ragwright.retrieval.fusion import FusionMethod, fuse
 from ragwright.retrieval.query_vectors import QueryVectors
+from ragwright.retrieval.read_evidence import Read, read_chunks
 from ragwright.retrieval.terms import Terms
 
 Mode = Literal["hybrid", "dense", "lexical"]
 ModelReranking = Literal["late", "cross"]  # what needs a model
-Reranking = Literal["none", "evidence"] | ModelReranking
-
-
-class QueryEncoder(Encoder, Protocol):
-    """An encoder whose tokenizer can be asked."""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """Counts tokens for the evidence budget."""
-        ...
+Reranking = Literal["none", "evidence", "reader"] | ModelReranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +46,12 @@ class SearchOptions:
         rrf_k: See `fuse`.
         dense_weight: See `fuse`.
         expansion_weight: What the terms of synonyms weigh against the question's own, 0..1.
-        rerank: What orders the best candidates anew: nothing, their best sentence's evidence score, or one of
-            the retriever's rerankers (by late interaction or by a cross-encoder).
+        rerank: What orders the best candidates anew: nothing, their best sentence's evidence score, the
+            retriever's reader, or one of its rerankers (by late interaction or by a cross-encoder).
         rerank_candidates: How many different texts are reranked, `limit` at the least.
         evidence: Share of the best sentence's score that evidence must reach, 0..1.
         budget: Tokens of evidence in all; None sets no bound.
+        expert: Who encodes the queries, where a router knows experts; None lets it choose.
     """
 
     mode: Mode = "hybrid"
@@ -70,6 +65,7 @@ class SearchOptions:
     rerank_candidates: int = 50
     evidence: float = 0.77
     budget: int | None = None
+    expert: str | None = None
 
     @property
     def pool(self) -> int:
@@ -80,15 +76,35 @@ class SearchOptions:
 @dataclass(frozen=True, slots=True)
 class _Query:
     text: str
-    vector: Vector
+    meaning: Vector  # the encoder's own: what sentences are compared with
+    adapted: AdaptedQuery  # what the index is asked with
     terms: Mapping[int, float]  # synonyms included
     own_terms: frozenset[int]
     filters: Mapping[str, str]
 
     def asked(self, mode: Mode, scope: Scope) -> IndexQuery:
         """What the index is asked for."""
-        dense, terms = self.vector if mode != "lexical" else None, self.terms if mode != "dense" else None
-        return IndexQuery(dense, terms, scope, self.filters)
+        dense = self.adapted.vector if mode != "lexical" else None
+        return IndexQuery(dense, self.terms if mode != "dense" else None, scope, self.filters)
+
+
+class _Watch:
+    """Wall time by step; what several queries took together counts in equal shares.
+
+    Attributes:
+        seconds: By step.
+    """
+
+    def __init__(self, queries: int) -> None:
+        self.seconds: dict[str, float] = {}
+        self._queries = queries
+        self._last = time.perf_counter()
+
+    def done(self, step: str) -> None:
+        """A step ends now."""
+        now = time.perf_counter()
+        self.seconds[step] = (now - self._last) / self._queries
+        self._last = now
 
 
 def _no_reranker(method: ModelReranking) -> NoReturn:
@@ -114,11 +130,12 @@ class HybridRetriever:
         expand: Callable[[str], Sequence[str]] = lambda query: (),
         hidden: Callable[[], Collection[str]] = tuple,
         reranker: Callable[[ModelReranking], Reranker] = _no_reranker,
+        reader: Callable[[], Reader | None] = lambda: None,
     ) -> None:
         """Make a retriever.
 
         Args:
-            encoder: The one the index was made with.
+            encoder: The one the index was made with; its queries may be adapted, which evidence is not.
             index: What is searched.
             terms: Of the index's language.
             scope: What whoever asks may see.
@@ -127,9 +144,12 @@ class HybridRetriever:
             hidden: Ids of chunks that are in the index and belong to no committed document: never shown.
             reranker: Gives what reranks where the options say `late` or `cross`; asked at every such search,
                 and raises `InputError` for one that is not configured.
+            reader: Gives what reads the chunks that are found, so that it chooses the evidence; None: nothing
+                does. Asked at every search.
         """
-        self._vectors = QueryVectors(encoder)
-        self._encoder = encoder
+        self._adaptation = encoder.adaptation if isinstance(encoder, AdaptedQueries) else None
+        self._encoder = encoder.base if isinstance(encoder, AdaptedQueries) else encoder
+        self._vectors = QueryVectors(self._encoder)
         self._index = index
         self._terms = terms
         self._scope = scope
@@ -137,6 +157,7 @@ class HybridRetriever:
         self._expand = expand
         self._hidden = hidden
         self._reranker = reranker
+        self._reader = reader
 
     @property
     def scope(self) -> Scope:
@@ -234,46 +255,69 @@ class HybridRetriever:
             raise InputError(f"the limit is {options.limit}; ask for at least one hit")
         if options.rerank in ("late", "cross"):
             self._reranker(options.rerank)
+        if options.rerank == "reader" and self._reader() is None:
+            raise InputError(
+                "search.rerank is reader, and there is none; set reader.model to a reader's folder"
+            )
 
     def _find(
         self, texts: Sequence[str], filters: Sequence[Mapping[str, str]], chosen: SearchOptions
     ) -> list[Finding]:
-        times = [time.perf_counter()]
+        watch = _Watch(len(texts))
         queries = self._prepare(texts, filters, chosen)
-        times.append(time.perf_counter())
+        watch.done("encode")
         rankings = self._rank(queries, chosen)
         pools = distinct([each.fused for each in rankings], self._fetch, wanted=chosen.pool)
         signs = self._signs(queries)
-        times.append(time.perf_counter())
-        scores = self._rerank(texts, pools, signs, chosen)
-        times.append(time.perf_counter())
-        steps = ("encode", "search") if chosen.rerank == "none" else ("encode", "search", "rerank")
-        spent = zip(steps, times, times[1:], strict=False)
-        seconds = {step: (end - start) / len(texts) for step, start, end in spent}
-        parts = zip(rankings, pools, signs, scores, strict=True)
+        watch.done("search")
+        read = self._read(texts, pools) if chosen.rerank == "reader" else None
+        scores = self._rerank(texts, pools, signs, chosen, read)
+        if chosen.rerank != "none":
+            watch.done("rerank")
+        parts = zip(rankings, pools, scores, strict=True)
+        found = [ranking.found(pool, new)[: chosen.limit] for ranking, pool, new in parts]
+        if read is None and (read := self._read(texts, found)) is not None:
+            watch.done("read")
+        readings = [None] * len(texts) if read is None else read
         return [
             Finding(
-                ranking.found(pool, new)[: chosen.limit],
+                each,
                 sign,
                 ranked=ranking.fused if new is None else ranking.reranked(pool, new),
                 share=chosen.evidence,
                 budget=chosen.budget,
                 count_tokens=self._count_tokens,
-                seconds=seconds,
+                seconds=watch.seconds,
+                read=reading,
             )
-            for ranking, pool, sign, new in parts
+            for each, sign, ranking, pool, new, reading in zip(
+                found, signs, rankings, pools, scores, readings, strict=True
+            )
         ]
 
     def _prepare(
         self, texts: Sequence[str], filters: Sequence[Mapping[str, str]], options: SearchOptions
     ) -> list[_Query]:
         queries = []
-        for text, vector, wanted in zip(texts, self._vectors.of(texts), filters, strict=True):
+        vectors = self._vectors.of(texts)
+        adapted = self._adapted(texts, vectors, options.expert)
+        for text, vector, moved, wanted in zip(texts, vectors, adapted, filters, strict=True):
             own = self._terms.of_query(text)
             expansions = dict.fromkeys(self._expand(text), options.expansion_weight)
             terms = self._terms.of_query(text, expansions=expansions) if expansions else own
-            queries.append(_Query(text, vector, terms, frozenset(own), wanted))
+            queries.append(_Query(text, vector, moved, terms, frozenset(own), wanted))
         return queries
+
+    def _adapted(
+        self, texts: Sequence[str], vectors: Sequence[Vector], expert: str | None
+    ) -> Sequence[AdaptedQuery]:
+        if self._adaptation is not None:
+            return self._adaptation.adapt(texts, np.stack(vectors), expert=expert)
+        if expert is not None:
+            raise InputError(
+                f'search.expert is "{expert}", and there is no router here; unset it, or set encoder.router'
+            )
+        return [AdaptedQuery(vector) for vector in vectors]
 
     def _rank(self, queries: Sequence[_Query], chosen: SearchOptions) -> list[Ranking]:
         """Both halves and the whole ranking of each query, without hidden chunks."""
@@ -281,10 +325,12 @@ class HybridRetriever:
         shown = max(chosen.candidates, chosen.pool)
         asked = [query.asked(chosen.mode, self._scope) for query in queries]
         rankings = []
-        for dense, sparse in self._index.search_many(asked, limit=shown + len(hidden)):
+        found = self._index.search_many(asked, limit=shown + len(hidden))
+        for query, (dense, sparse) in zip(queries, found, strict=True):
             if hidden:
                 dense, sparse = ([h for h in part if h.id not in hidden][:shown] for part in (dense, sparse))
-            rankings.append(Ranking(dense, sparse, _joined(dense, sparse, chosen)))
+            joined = _joined(dense, sparse, chosen)
+            rankings.append(Ranking(dense, sparse, joined, query.adapted.scores))
         return rankings
 
     def _fetch(self, chunk_ids: Sequence[str]) -> Mapping[str, StoredChunk]:
@@ -294,7 +340,7 @@ class HybridRetriever:
 
     def _signs(self, queries: Sequence[_Query]) -> list[QuerySigns]:
         rarities = self._index.rarities(dict.fromkeys(term for query in queries for term in query.terms))
-        return [QuerySigns(query.vector, query.terms, query.own_terms, rarities) for query in queries]
+        return [QuerySigns(query.meaning, query.terms, query.own_terms, rarities) for query in queries]
 
     def _rerank(
         self,
@@ -302,14 +348,27 @@ class HybridRetriever:
         pools: Sequence[Sequence[Candidate]],
         signs: Sequence[QuerySigns],
         chosen: SearchOptions,
+        read: Sequence[Read] | None,
     ) -> Sequence[list[float] | None]:
         """New scores of each query's candidates; None without reranking."""
+        if chosen.rerank == "reader":
+            both = zip(read or (), pools, strict=True)
+            return [each.passages(candidate.id for candidate in pool) for each, pool in both]
         if chosen.rerank == "evidence":
             return [_best_sentences(pool, sign) for pool, sign in zip(pools, signs, strict=True)]
         if chosen.rerank == "none":
             return [None] * len(queries)
         candidates = [[candidate.stored.chunk for candidate in pool] for pool in pools]
         return [each.tolist() for each in self._reranker(chosen.rerank).rerank(queries, candidates)]
+
+    def _read(
+        self, queries: Sequence[str], found: Sequence[Sequence[Candidate | Found]]
+    ) -> list[Read] | None:
+        """What the reader makes of each query's chunks; None without a reader."""
+        reader = self._reader()
+        if reader is None:
+            return None
+        return read_chunks(reader, queries, [[each.stored.chunk for each in chunks] for chunks in found])
 
     def _count_tokens(self, text: str) -> int:
         return len(self._encoder.tokenizer.starts(text))

@@ -49,6 +49,10 @@ def load_module(model: ModelFolder, *, head: bool = False) -> Any:
             )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise ModelError(f"model folder {model.path} cannot be loaded: {error}") from None
+    if model.lora is not None:
+        from ragwright.retrieval.lora import add_weights
+
+        add_weights(module, model.lora)
     module.config.use_cache = False  # decoders would keep what only a next token needs
     module.reads_types = (head or model.typed) and takes_types(module)
     return module.eval()
@@ -122,6 +126,7 @@ class TorchForward:
         device: str | None = None,
         packed: bool | None = None,
         graphs: bool = True,
+        module: Any = None,
     ) -> None:
         """Load a model.
 
@@ -132,6 +137,7 @@ class TorchForward:
             device: Name of the device; None takes the first card, else the CPU.
             packed: Whether to pack; None: on a card.
             graphs: Whether single short sequences are computed as CUDA graphs where they can be.
+            module: What `load_module` gave; None loads the model's own.
 
         Raises:
             ModelError: The model cannot be loaded, or not computed in this precision.
@@ -148,7 +154,8 @@ class TorchForward:
         self.why_padded = ""
         packed = self._on_card if packed is None else packed
         with self._current():
-            self._model = self._load(model, self._precision(compute), head=head, packed=packed)
+            module = load_module(model, head=head) if module is None else module
+            self._model = self._load(module, model, self._precision(compute), head=head, packed=packed)
             self.packed = isinstance(self._model, PackedModel)
             self.budget = self._token_budget(model, compute, head=head)
         self._name = model.name
@@ -245,8 +252,9 @@ class TorchForward:
         half = compute.precision == "bf16" or (compute.precision == "auto" and native)
         return self._torch.bfloat16 if half else self._torch.float32
 
-    def _load(self, model: ModelFolder, dtype: Any, *, head: bool, packed: bool) -> PackedModel | PaddedModel:
-        module = load_module(model, head=head)
+    def _load(
+        self, module: Any, model: ModelFolder, dtype: Any, *, head: bool, packed: bool
+    ) -> PackedModel | PaddedModel:
         try:
             if packed:
                 return self._pack(module, model, head=head, dtype=dtype)

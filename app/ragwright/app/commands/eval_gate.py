@@ -13,30 +13,35 @@ from ragwright.app.session import Options, open_session
 from ragwright.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ragwright.eval.gate import GateResult, Requirement
+    from ragwright.eval.gate import GateResult
 
 NOT_PASSED = 4
+
+_Gated = Annotated[str, typer.Argument(metavar="RUN", help="Folder or name of a run.", show_default=False)]
+_Baseline = Annotated[
+    str | None, typer.Option("--baseline", metavar="RUN", help="The run it must not fall behind.")
+]
+_Required = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require",
+        metavar="RULE",
+        help="Bound on a measure's difference to the baseline, such as 'iou>=-0.01'; repeatable.",
+    ),
+]
+_Floors = Annotated[
+    list[str] | None,
+    typer.Option("--floor", metavar="RULE", help="Bound on a measure itself, such as 'recall>=0.75'."),
+]
 
 
 def eval_gate(
     options: Options,
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Folder or name of a run.", show_default=False)],
+    run: _Gated,
     *,
-    baseline: Annotated[
-        str | None, typer.Option("--baseline", metavar="RUN", help="The run it must not fall behind.")
-    ] = None,
-    require: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--require",
-            metavar="RULE",
-            help="Bound on a measure's difference to the baseline, such as 'iou>=-0.01'; repeatable.",
-        ),
-    ] = None,
-    floor: Annotated[
-        list[str] | None,
-        typer.Option("--floor", metavar="RULE", help="Bound on a measure itself, such as 'recall>=0.75'."),
-    ] = None,
+    baseline: _Baseline = None,
+    require: _Required = None,
+    floor: _Floors = None,
 ) -> int:
     """Refuse a run that breaks a rule: exit code 4.
 
@@ -44,7 +49,7 @@ def eval_gate(
     with the verdict.
     """
     from ragwright.eval.compare import compare
-    from ragwright.eval.gate import GateResult, check_floors, check_gate, parse_requirement
+    from ragwright.eval.gate import GateResult, check_floors, check_gate, check_side, parse_requirement
     from ragwright.eval.report import write_report
     from ragwright.eval.runs import REPORT, read_run
 
@@ -55,7 +60,7 @@ def eval_gate(
         raise InputError("--require bounds the difference to a baseline; name one with --baseline")
     differences, values = (tuple(map(parse_requirement, rules or ())) for rules in (require, floor))
     for rule in (*differences, *values):
-        _refuse_wrong_side(rule)
+        check_side(rule)
     folder = find_run(session.config, run)
     mine, theirs = read_run(folder), read_run(find_run(session.config, baseline)) if baseline else None
     verdicts = list(check_floors(mine, values).verdicts) if values else []
@@ -74,20 +79,3 @@ def _tell(result: GateResult, report: Path, console: Console) -> None:
         console.out(Styled(sentence, "green" if verdict.passed else "red"))
     console.out("the gate is passed" if result.passed else "the gate is not passed")
     console.out("report ", escape_control(str(report), keep=""))
-
-
-def _refuse_wrong_side(rule: Requirement) -> None:
-    """A rule that only stops improvements would pass whatever gets worse.
-
-    Raises:
-        InputError: It is one.
-    """
-    from ragwright.eval.measures import measure_of
-
-    known = measure_of(rule.measure)
-    better = "higher" if known is None else known.better
-    if rule.relation.startswith(">") != (better == "higher"):
-        right = ">=" if better == "higher" else "<="
-        raise InputError(
-            f"the rule {rule} lets {rule.measure} get worse without end: {better} is better, so write {right}"
-        )

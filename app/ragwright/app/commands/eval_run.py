@@ -46,6 +46,39 @@ Sample = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, metavar="NUMBER", help="Of everything that is drawn.")]
 
+_Answers = Annotated[bool, typer.Option("--answers/--no-answers", help="Whether questions are answered too.")]
+_Tokens = Annotated[
+    bool, typer.Option("--tokens", help="Count overlap in tokens of the encoder, not in characters.")
+]
+_Published = Annotated[
+    int,
+    typer.Option(
+        "--published",
+        min=0,
+        metavar="CHUNKS",
+        help="Also compute measures as the published code does, over so many chunks.",
+    ),
+]
+_Perturbed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--perturb",
+        metavar="NAME",
+        help="Ask again: lower, upper, typos, reordered, abbreviations, keywords, irrelevant, "
+        "contradicting, or all; repeatable.",
+    ),
+]
+_Judged = Annotated[
+    bool, typer.Option("--judge", help="Let the configured language model judge the answers.")
+]
+_Baseline = Annotated[
+    str | None, typer.Option("--baseline", metavar="RUN", help="A run to compare with in the report.")
+]
+_Name = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="What to call the run; else named by time.")
+]
+_Everything = Annotated[bool, typer.Option("--all", help="Show every measure and position of the dial.")]
+
 
 def eval_run(
     options: Options,
@@ -55,43 +88,15 @@ def eval_run(
     documents: Documents = None,
     present: Present = False,
     sample: Sample = None,
-    answers: Annotated[
-        bool, typer.Option("--answers/--no-answers", help="Whether questions are answered too.")
-    ] = True,
-    tokens: Annotated[
-        bool, typer.Option("--tokens", help="Count overlap in tokens of the encoder, not in characters.")
-    ] = False,
-    published: Annotated[
-        int,
-        typer.Option(
-            "--published",
-            min=0,
-            metavar="CHUNKS",
-            help="Also compute measures as the published code does, over so many chunks.",
-        ),
-    ] = 0,
-    perturb: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--perturb",
-            metavar="NAME",
-            help="Ask again: lower, upper, typos, reordered, abbreviations, keywords, irrelevant, "
-            "contradicting, or all; repeatable.",
-        ),
-    ] = None,
-    judge: Annotated[
-        bool, typer.Option("--judge", help="Let the configured language model judge the answers.")
-    ] = False,
-    baseline: Annotated[
-        str | None, typer.Option("--baseline", metavar="RUN", help="A run to compare with in the report.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="What to call the run; else named by time.")
-    ] = None,
+    answers: _Answers = True,
+    tokens: _Tokens = False,
+    published: _Published = 0,
+    perturb: _Perturbed = None,
+    judge: _Judged = False,
+    baseline: _Baseline = None,
+    name: _Name = None,
     seed: Seed = 0,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Show every measure and position of the dial.")
-    ] = False,
+    everything: _Everything = False,
 ) -> int:
     """Measure retrieval, evidence and answers on a data set.
 
@@ -112,13 +117,9 @@ def eval_run(
         seed=seed,
     )
     loaded = load(dataset, format=format, sample=sample, seed=seed)
-    earlier = _baseline(session, baseline, loaded) if baseline else None
     material = Material.of(loaded, folder=documents, present=present)
-    with new_run(session.config, dataset=loaded.name, name=name) as folder:
-        done = _run(session, material, request, folder.name)
-        _write(done, folder, earlier)
-    _tell(done.run, folder, session, everything=everything)
-    return 1 if any(outcome.error for outcome in done.run.outcomes) else 0
+    run, folder = _run(session, material, request, name=name, baseline=_baseline(session, baseline, loaded))
+    return _tell(run, folder, session, everything=everything)
 
 
 def load(path: Path, *, format: str | None, sample: int | None = None, seed: int = 0) -> Dataset:  # noqa: A002
@@ -130,14 +131,16 @@ def load(path: Path, *, format: str | None, sample: int | None = None, seed: int
     return dataset if sample is None else drawn(dataset, sample, seed=seed)
 
 
-def _baseline(session: Session, name: str, dataset: Dataset) -> Run:
-    """A run to compare with, looked at before anything is asked.
+def _baseline(session: Session, name: str | None, dataset: Dataset) -> Run | None:
+    """A run to compare with, looked at before anything is asked; None where none is named.
 
     Raises:
         InputError: It was made on other questions.
     """
     from ragwright.eval.runs import read_run
 
+    if name is None:
+        return None
     earlier = read_run(find_run(session.config, name))
     if earlier.manifest["dataset"]["digest"] != dataset.digest:
         raise InputError(
@@ -147,16 +150,22 @@ def _baseline(session: Session, name: str, dataset: Dataset) -> Run:
     return earlier
 
 
-def _run(session: Session, material: Material, request: Request, name: str) -> Evaluation:
+def _run(
+    session: Session, material: Material, request: Request, *, name: str | None, baseline: Run | None
+) -> tuple[Run, Path]:
+    """The run, and its folder, where all of it is written."""
     from ragwright.app.evaluated import evaluated_workspace
     from ragwright.app.evaluation import evaluate
 
     console, dataset = session.console, material.dataset
-    with (
-        evaluated_workspace(session.config, material, console=console) as place,
-        Counter(console, "questions", len(dataset.items)) as counter,
-    ):
-        return evaluate(place, dataset, request, name=name, done=counter.advance)
+    with new_run(session.config, dataset=dataset.name, name=name) as folder:
+        with (
+            evaluated_workspace(session.config, material, console=console) as place,
+            Counter(console, "questions", len(dataset.items)) as counter,
+        ):
+            done = evaluate(place, dataset, request, name=folder.name, done=counter.advance)
+        _write(done, folder, baseline)
+    return done.run, folder
 
 
 def _write(done: Evaluation, folder: Path, baseline: Run | None) -> None:
@@ -169,7 +178,8 @@ def _write(done: Evaluation, folder: Path, baseline: Run | None) -> None:
     write_report(done.run, folder / REPORT, baseline=baseline)
 
 
-def _tell(run: Run, folder: Path, session: Session, *, everything: bool) -> None:
+def _tell(run: Run, folder: Path, session: Session, *, everything: bool) -> int:
+    """Tell what was measured; the exit code is 1 where a question could not be asked."""
     from ragwright.eval.runs import REPORT
     from ragwright.eval.statistics import estimates
 
@@ -181,3 +191,4 @@ def _tell(run: Run, folder: Path, session: Session, *, everything: bool) -> None
     tell_frontier(run, console, everything=everything)
     tell_missing(run, console)
     console.out("\nreport ", escape_control(str(folder / REPORT), keep=""))
+    return 1 if any(outcome.error for outcome in run.outcomes) else 0

@@ -38,6 +38,25 @@ class _Choice:
     test: frozenset[str]
 
 
+_Varied = Annotated[
+    list[str] | None,
+    typer.Option("--vary", metavar="KEY=A,B", help="A setting and its values; repeatable."),
+]
+_Objective = Annotated[
+    str, typer.Option("--objective", metavar="MEASURE", help="What the best configuration is best at.")
+]
+_Rules = Annotated[
+    list[str] | None,
+    typer.Option("--rule", metavar="RULE", help="What it must reach, such as 'recall>=0.75'."),
+]
+_HeldOut = Annotated[
+    float,
+    typer.Option(
+        "--held-out", min=0.0, max=0.9, metavar="SHARE", help="Share of questions the choice never sees."
+    ),
+]
+
+
 def eval_sweep(
     options: Options,
     dataset: DatasetPath,
@@ -45,23 +64,10 @@ def eval_sweep(
     format: Format = None,  # noqa: A002 - the option's name
     documents: Documents = None,
     sample: Sample = None,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option("--vary", metavar="KEY=A,B", help="A setting and its values; repeatable."),
-    ] = None,
-    objective: Annotated[
-        str, typer.Option("--objective", metavar="MEASURE", help="What the best configuration is best at.")
-    ] = "iou",
-    rule: Annotated[
-        list[str] | None,
-        typer.Option("--rule", metavar="RULE", help="What it must reach, such as 'recall>=0.75'."),
-    ] = None,
-    held_out: Annotated[
-        float,
-        typer.Option(
-            "--held-out", min=0.0, max=0.9, metavar="SHARE", help="Share of questions the choice never sees."
-        ),
-    ] = 0.5,
+    vary: _Varied = None,
+    objective: _Objective = "iou",
+    rule: _Rules = None,
+    held_out: _HeldOut = 0.5,
     seed: Seed = 0,
 ) -> int:
     """Measure a grid of configurations and write the best one.

@@ -11,6 +11,7 @@ import typer
 
 from ragwright.app.access import writing
 from ragwright.app.console import escape_control
+from ragwright.app.index_building import delete_strays_elsewhere
 from ragwright.app.session import Options, open_session
 from ragwright.core.errors import InputError
 
@@ -45,6 +46,7 @@ def forget(
             index = workspace.open_index(version, manifest)
             chunks = remove(documents, workspace.target(version, index))
             workspace.catalog.clear_failures(sources)
+            delete_strays_elsewhere(workspace)
     if options.json:
         session.console.emit_json({"forgotten": sources, "chunks": chunks, "dry_run": dry_run})
     for each in sources:

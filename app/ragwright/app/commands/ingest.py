@@ -26,39 +26,47 @@ if TYPE_CHECKING:
     from ragwright.ingest.discover import Discovery
     from ragwright.ingest.report import IngestReport
 
+_Paths = Annotated[
+    list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders.", show_default=False)
+]
+_Domain = Annotated[
+    str | None, typer.Option("--domain", metavar="DOMAIN", help="Domain profile: a name or a TOML file.")
+]
+_Tenant = Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="Whose the documents are.")]
+_Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group", metavar="NAME", help="Who of the tenant may see them; repeatable. None: everyone."
+    ),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+_RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Try files again that failed and have not changed.")
+]
+_Rebuild = Annotated[
+    bool, typer.Option("--rebuild", help="Make the index anew from the stored texts, then switch to it.")
+]
+_Prune = Annotated[
+    bool | None, typer.Option("--prune/--no-prune", help="Forget documents whose files are gone.")
+]
+_Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="COUNT", help="Files parsed at once; 0 means one per core."),
+]
+
 
 def ingest(
     options: Options,
-    paths: Annotated[
-        list[str] | None, typer.Argument(metavar="[PATH]...", help="Files and folders.", show_default=False)
-    ] = None,
+    paths: _Paths = None,
     *,
-    domain: Annotated[
-        str | None, typer.Option("--domain", metavar="DOMAIN", help="Domain profile: a name or a TOML file.")
-    ] = None,
-    tenant: Annotated[
-        str | None, typer.Option("--tenant", metavar="NAME", help="Whose the documents are.")
-    ] = None,
-    groups: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--group", metavar="NAME", help="Who of the tenant may see them; repeatable. None: everyone."
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try files again that failed and have not changed.")
-    ] = False,
-    rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Make the index anew from the stored texts, then switch to it.")
-    ] = False,
-    prune: Annotated[
-        bool | None, typer.Option("--prune/--no-prune", help="Forget documents whose files are gone.")
-    ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", metavar="COUNT", help="Files parsed at once; 0 means one per core."),
-    ] = None,
+    domain: _Domain = None,
+    tenant: _Tenant = None,
+    groups: _Groups = None,
+    dry_run: _DryRun = False,
+    retry_failed: _RetryFailed = False,
+    rebuild: _Rebuild = False,
+    prune: _Prune = None,
+    jobs: _Jobs = None,
 ) -> int:
     """Read files and index what they say.
 

@@ -11,7 +11,7 @@ import typer
 from ragwright.app.commands.eval_gate import NOT_PASSED
 from ragwright.app.commands.eval_run import Format, Sample, Seed, load
 from ragwright.app.console import Console, Styled, escape_control
-from ragwright.app.session import Options, open_session
+from ragwright.app.session import Options, Session, open_session
 from ragwright.app.workspace import Workspace
 from ragwright.core.errors import InputError, ModelError
 
@@ -23,33 +23,38 @@ _ENOUGH = 200  # questions, below which half a point is lost among their differe
 _REBUILD = "ragwright ingest --rebuild"
 _SETTING = 'precision = "int8" under [encoder] in ragwright.toml'
 
+_Questions = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[DATASET]",
+        help="Questions to measure with; else sentences of the documents must find their chunks.",
+        show_default=False,
+    ),
+]
+_Samples = Annotated[
+    int, typer.Option("--samples", min=8, metavar="COUNT", help="Chunks that ranges are learned from.")
+]
+_Chunks = Annotated[
+    int, typer.Option("--chunks", min=100, metavar="COUNT", help="Most chunks that are searched.")
+]
+_Again = Annotated[
+    bool,
+    typer.Option(
+        "--again", help="Make another one, which takes the place of the accepted one if it is accepted."
+    ),
+]
+
 
 def quantize(
     options: Options,
-    dataset: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[DATASET]",
-            help="Questions to measure with; else sentences of the documents must find their chunks.",
-            show_default=False,
-        ),
-    ] = None,
+    dataset: _Questions = None,
     *,
     format: Format = None,  # noqa: A002 - the option's name
     sample: Sample = None,
-    samples: Annotated[
-        int, typer.Option("--samples", min=8, metavar="COUNT", help="Chunks that ranges are learned from.")
-    ] = 300,
-    chunks: Annotated[
-        int, typer.Option("--chunks", min=100, metavar="COUNT", help="Most chunks that are searched.")
-    ] = 20_000,
+    samples: _Samples = 300,
+    chunks: _Chunks = 20_000,
     seed: Seed = 0,
-    again: Annotated[
-        bool,
-        typer.Option(
-            "--again", help="Make another one, which takes the place of the accepted one if it is accepted."
-        ),
-    ] = False,
+    again: _Again = False,
 ) -> int:
     """Make an int8 model, and keep it if it finds as much.
 
@@ -63,9 +68,7 @@ def quantize(
 
     _check_given(dataset, format=format, sample=sample)
     session = open_session(options)
-    # The float model is what int8 is held to, and no int8 model need be there yet.
-    encoder = session.config.encoder.model_copy(update={"precision": "auto"})
-    workspace = Workspace(session.config.model_copy(update={"encoder": encoder}))
+    workspace = _float_workspace(session)
     try:
         former = _former(workspace, again=again)
         if former:
@@ -81,6 +84,12 @@ def quantize(
     _tell(verdict, session.console)
     _tell_next(verdict, former, session.console, configured=session.config.encoder.precision == "int8")
     return 0 if verdict.accepted else NOT_PASSED
+
+
+def _float_workspace(session: Session) -> Workspace:
+    """The workspace under the float model, which int8 is held to; no int8 model need be there yet."""
+    encoder = session.config.encoder.model_copy(update={"precision": "auto"})
+    return Workspace(session.config.model_copy(update={"encoder": encoder}))
 
 
 def _check_given(dataset: Path | None, *, format: str | None, sample: int | None) -> None:  # noqa: A002

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _INDENT = 3
 _PREVIEW_CHARACTERS = 160
+_LIKELY = 0.5  # that a passage answers, from which the words that do so are shown
 
 Query = Annotated[
     str,
@@ -37,7 +38,7 @@ Budget = Annotated[
 ]
 SearchMode = Annotated[str | None, typer.Option("--mode", metavar="MODE", help="hybrid, dense or lexical.")]
 Rerank = Annotated[
-    str | None, typer.Option("--rerank", metavar="MODE", help="none, evidence, late or cross.")
+    str | None, typer.Option("--rerank", metavar="MODE", help="none, evidence, late, cross or reader.")
 ]
 Filters = Annotated[
     list[str] | None,
@@ -164,6 +165,9 @@ def _tell_hit(number: int, hit: Hit, console: Console, *, explain: bool) -> None
     if not hit.evidence:
         console.out(Styled(f"{margin}no sentence is close enough to the best one; it begins:", "dim"))
         tell_text(console, shortened(hit.chunk.text, _PREVIEW_CHARACTERS), indent=_INDENT)
+    if hit.answer is not None and hit.answer.score >= _LIKELY:
+        answer = shortened(" ".join(hit.answer.text.split()), _PREVIEW_CHARACTERS)
+        console.out(Styled(f"{margin}answer: ", "green"), escape_control(answer, keep=""))
     for other in hit.duplicates:
         also = f"{margin}also in {place(other.source, None)} [{other.span.start}-{other.span.end}]"
         console.out(Styled(also, "dim"))

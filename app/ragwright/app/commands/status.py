@@ -103,6 +103,7 @@ def _rows(folder: Path, held: _Holdings) -> list[tuple[str, str]]:
         ("workspace", f"{folder} ({_megabytes(held.bytes_on_disk)})"),
         ("index", f"{held.version}, {held.engine}"),
         ("model", f"{manifest.model} ({manifest.fingerprint}, {manifest.dimension} dimensions)"),
+        *((f"promoted {part}", name) for part, name in manifest.parts.items()),
         ("precision", held.precision),
         ("index.quantization", f"{held.quantization}, as configured"),
         ("domains", ", ".join(manifest.chunkers)),
