@@ -139,7 +139,9 @@ def test_time_ends_a_training_and_the_step_size_falls_to_nothing_by_then(tmp_pat
     settings = Training(epochs=100_000, batch=4, minutes=0.01, checkpoints=2, precision="fp32")
     trained = train(job(line()), tmp_path, settings=settings)
     assert trained.stopped == "minutes" and 0 < trained.steps < 600_000
-    assert [row["learning_rate"] for row in rows_of(tmp_path) if "loss" in row][-1] < 5e-6
+    rows = rows_of(tmp_path)
+    assert [row["learning_rate"] for row in rows if "loss" in row][-1] < 5e-6
+    assert sum("dev" in row for row in rows) == 3, "at the start, half way and at the end"
 
 
 def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:

@@ -156,6 +156,6 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "parse_files", parse_here)
 
 
-@pytest.mark.parametrize("examples", [5, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [3, pytest.param(120, marks=pytest.mark.slow)])
 def test_any_order_of_edits_and_stops_ends_as_the_files_say(examples: int) -> None:
     _machine(examples).runTest()

@@ -41,7 +41,7 @@ def _clean(project: Path) -> tuple[list[str], list[list[tuple[str, float]]]]:
         return bench.chunk_ids(), bench.ranking(QUERIES)
 
 
-@pytest.mark.parametrize("turns", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("turns", [2, pytest.param(30, marks=pytest.mark.slow)])
 def test_after_kill_9_at_any_moment_the_next_run_ends_as_a_clean_one(
     crashes: Crashes, project: Path, turns: int
 ) -> None:

@@ -134,10 +134,11 @@ def _use(shard: Path, terms: Terms) -> None:
     index.close()
 
 
-def test_every_acknowledged_batch_survives_kill_9(project: Path, terms: Terms) -> None:
+@pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_every_acknowledged_batch_survives_kill_9(project: Path, terms: Terms, times: int) -> None:
     chance, folder = random.Random(20240229), project / "shard"
     told: list[int] = []
-    for _ in range(3):
+    for _ in range(times):
         told += _written_until_killed(folder, seconds=chance.uniform(0.05, 0.6))
         index = EdgeIndex.open(folder, terms=terms)
         stored = {chunk.chunk.id: chunk.chunk.text for batch in index.scan() for chunk in batch}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,32 +60,41 @@ def _found(index: EdgeIndex, entries: list[IndexEntry], *, filters: dict[str, st
     return float(np.mean(found))
 
 
-@pytest.mark.usefixtures("small_graphs")
-@pytest.mark.parametrize("quantization", ["none", "int8"])
+@pytest.fixture(scope="module", params=["none", "int8"])
+def graphed(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    terms: Terms,
+    many: list[IndexEntry],
+) -> Iterator[tuple[EdgeIndex, Path]]:
+    """An index with a graph and its folder; tests only read it."""
+    folder = tmp_path_factory.mktemp("graphed") / "s"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index_settings, "GRAPH_FROM_KILOBYTES", 100)
+        index = EdgeIndex.create(folder, dimension=DIMENSION, terms=terms, quantization=request.param)
+        index.upsert(many)
+        index.optimize()
+        assert _quantized(folder) == (request.param == "int8")
+        yield index, folder
+        index.close()
+
+
 def test_a_graph_finds_the_nearest_and_keeps_every_vector_bit_by_bit(
-    project: Path, terms: Terms, many: list[IndexEntry], quantization: Quantization
+    graphed: tuple[EdgeIndex, Path], many: list[IndexEntry]
 ) -> None:
-    index = EdgeIndex.create(project / "s", dimension=DIMENSION, terms=terms, quantization=quantization)
-    index.upsert(many)
-    index.optimize()
+    index, folder = graphed
+    assert list(folder.rglob("graph*.bin"))
     assert _found(index, many) >= 0.99
     for key, encoding in index.encodings([entry.chunk.id for entry in many[::50]]).items():
         (entry,) = (each for each in many if each.chunk.id == key)
         np.testing.assert_array_equal(encoding.vector, entry.encoding.vector)
-    assert _quantized(project / "s") == (quantization == "int8")
-    index.close()
 
 
-@pytest.mark.usefixtures("small_graphs")
 def test_a_filter_on_half_of_the_chunks_loses_nothing_in_a_graph(
-    project: Path, terms: Terms, many: list[IndexEntry]
+    graphed: tuple[EdgeIndex, Path], many: list[IndexEntry]
 ) -> None:
-    index = EdgeIndex.create(project / "s", dimension=DIMENSION, terms=terms)
-    index.upsert(many)
-    index.optimize()
     red = [entry for entry in many if entry.metadata["colour"] == "red"]
-    assert _found(index, red, filters={"colour": "red"}) >= 0.99
-    index.close()
+    assert _found(graphed[0], red, filters={"colour": "red"}) >= 0.99
 
 
 @pytest.mark.usefixtures("small_graphs")

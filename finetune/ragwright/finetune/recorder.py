@@ -100,6 +100,7 @@ class Recorder:
             self.best = int(state["best"][0]), state["best"][1]
         self.stopped = str(state.get("stopped", ""))
         self._before = float(state.get("wall", 0.0))
+        self._marks = int(state.get("marks", 0))  # checkpoints that are behind
         self._began = self._mark = time.perf_counter()
 
     def begin(self) -> None:
@@ -125,13 +126,15 @@ class Recorder:
         """After a step: say whether it is written down, looked at, kept, or the last one."""
         now = time.perf_counter()
         since, self._mark = now - self._mark, now
-        before, self.seconds = self.progress(step - 1), self.seconds + since
+        self.seconds += since
         done = self.progress(step)
         control.should_log = step % max(1, self.plan.steps // _ROWS) == 0 or done >= 1.0
         if done >= 1.0:
             control.should_training_stop = True
             self.stopped = "minutes" if step < self.plan.steps else "epochs"
-        if done >= 1.0 or self._marks(done) > self._marks(before):
+        marks = int(done * self.plan.checkpoints + 1e-9)
+        if done >= 1.0 or marks > self._marks:
+            self._marks = marks
             self._take_look(step)
             control.should_save = True
         self._mark = time.perf_counter()
@@ -155,14 +158,14 @@ class Recorder:
 
     def saved(self, step: int) -> None:
         """Take over a checkpoint that was written."""
-        state = {"seconds": self.seconds, "wall": self._wall(), "start": dict(self.start)}
+        state: dict[str, Any] = {"seconds": self.seconds, "wall": self._wall(), "start": dict(self.start)}
+        state["marks"] = self._marks
         if self.best is not None:
             state["best"] = [self.best[0], dict(self.best[1])]
-        self._checkpoints.keep(step, state | ({"stopped": self.stopped} if self.stopped else {}))
+        if self.stopped:
+            state["stopped"] = self.stopped
+        self._checkpoints.keep(step, state)
         self._mark = time.perf_counter()
-
-    def _marks(self, share: float) -> int:
-        return int(share * self.plan.checkpoints + 1e-9)
 
     def _wall(self) -> float:
         return self._before + time.perf_counter() - self._began

@@ -14,6 +14,8 @@ from ragwright.app.session import Options, open_session
 if TYPE_CHECKING:
     from ragwright.app.tuning.adapter import TunedAdapter
 
+_FEW = 30  # dev questions
+
 Documents = Annotated[
     list[str] | None,
     typer.Option(
@@ -70,6 +72,8 @@ def _tell(done: TunedAdapter, console: Console) -> int:
     console.out(f"{done.examples:,} examples, chosen by {done.dev:,} dev questions, {fitted.seconds:.1f} s")
     rows = [(key, f"{value:.4f}", f"{fitted.dev[key]:.4f}") for key, value in fitted.start.items()]
     console.table(["dev questions", "without", "with"], rows)
+    if done.dev < _FEW:
+        console.note(f"with fewer than {_FEW} dev questions the choice is partly luck; promotion tells")
     if done.tuned is None:
         console.out(Styled("refused: ", "red"), "no adapter serves the dev questions better than none")
         return NOT_PASSED
